@@ -1,0 +1,38 @@
+{{ config(
+    enabled=(project_name == 'rampart'),
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ take_turns('air_quality') }}",
+    post_hook=[
+        "{{ index_on(['_delivery_id', '_source_row'], unique=true, name='row') }}",
+        "{{ index_on(['_delivery_id'], where='rejected_by is not null', name='rejected') }}",
+        "{{ index_on(['_delivery_id'], where='flagged_by is not null', name='flagged') }}",
+    ],
+) }}
+
+with
+
+station_hours as (
+    select * from {{ ref('stg_air_quality__station_hours') }}
+),
+
+arrived_deliveries as (
+    {{ new_deliveries('air_quality') }}
+),
+
+station_hours_of_new_deliveries as (
+    select station_hours.*
+    from station_hours
+    inner join arrived_deliveries
+        on station_hours._delivery_id = arrived_deliveries.delivery_id
+    where station_hours._delivery_id >= (
+        select min(arrived_deliveries.delivery_id) from arrived_deliveries
+    )
+    {{ compute_once() }}
+),
+
+judged as (
+    {{ judge('station_hours_of_new_deliveries', air_quality_row_rules()) }}
+)
+
+select * from judged

@@ -1,0 +1,1 @@
+"""Right of the store: what a person is told."""

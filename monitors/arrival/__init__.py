@@ -1,0 +1,1 @@
+"""Left of the store: what arrives, and how it gets into raw."""

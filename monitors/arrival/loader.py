@@ -1,0 +1,380 @@
+"""One file into raw, through COPY, in one transaction with its delivery.
+
+Bytes go to Postgres as they are, with two numbers set before each record. What Postgres refuses is
+halved down to the batch and judged record by record: good records are loaded, the others become
+dead letters. Memory is flat: at most one segment of the file is held.
+"""
+
+from __future__ import annotations
+
+import csv
+import fnmatch
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from monitors.arrival import raw
+from monitors.arrival.records import (
+    BadRecord,
+    Batch,
+    BrokenFile,
+    GoodRecord,
+    csv_text,
+    cut_csv,
+    cut_jsonl,
+    judge_csv,
+    judge_jsonl,
+    read_blocks,
+    sha256_of,
+    whole_records,
+)
+from monitors.config import Feed, Moment, Thresholds
+from monitors.log import get_logger
+from monitors.store.postgres import DeadLetter, Delivery, Store
+
+log = get_logger("Loader")
+
+SEGMENT_BYTES = 8 * 1024 * 1024
+"""How much one COPY takes, and how much is judged again when it fails."""
+KEPT_BYTES = 8 * 1024
+"""How much of a dead letter is kept."""
+SAMPLE_RECORDS = 2000
+"""Null shares are logged from the first records of a file: a hint, not a measurement."""
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of one file: `delivery` is None when the same file was loaded before."""
+
+    name: str
+    delivery: Delivery | None
+    drift: raw.Drift = raw.NO_DRIFT
+    null_shares: dict[str, float] = field(default_factory=dict)
+
+
+def load_file(
+    store: Store,
+    feed_name: str,
+    feed: Feed,
+    path: Path,
+    *,
+    name: str,
+    thresholds: Thresholds,
+    progress: Progress | None = None,
+) -> Loaded:
+    """Load one file within the caller's transaction; nothing of it is visible until it commits.
+
+    Raises OSError when the file cannot be read, psycopg.Error when the database fails.
+    """
+    store.lock_feed(feed_name)
+    size = path.stat().st_size
+    if store.has_delivery_of_size(feed_name, name, size) and store.find_delivery(
+        feed_name, name, sha256_of(path)
+    ):
+        return Loaded(name, None)
+    raw.ensure_table(store.connection, feed)
+    delivery_id, sequence = store.next_delivery(feed_name)
+    moment, moment_from = moment_of(path, feed.moment)
+    intake = _Intake(store, feed, delivery_id, moment if feed.extract else None)
+    broken = intake.take(path, progress)
+    refusal = broken or _too_many_dead(intake, thresholds)
+    guard = "guard: file is whole" if broken else "guard: dead letters" if refusal else "rampart"
+    delivery = Delivery(
+        delivery_id=delivery_id,
+        feed=feed_name,
+        name=name,
+        sha256=intake.digest.hexdigest(),
+        sequence=sequence,
+        extracted_at=moment,
+        extracted_at_from=moment_from,
+        kind=kind_of(path.name, feed),
+        records=intake.records,
+        rows=intake.rows,
+        dead_letters=len(intake.dead),
+        bytes=size,
+        admission="refused" if refusal else "admitted",
+        admitted_by=guard,
+        why=refusal,
+    )
+    store.add_delivery(delivery)
+    store.add_dead_letters(delivery_id, feed_name, name, intake.dead)
+    for column in intake.drift.added:
+        store.add_schema_drift(delivery_id, feed_name, column, "added")
+    for column in intake.drift.missing:
+        store.add_schema_drift(delivery_id, feed_name, column, "missing")
+    return Loaded(name, delivery, intake.drift, intake.null_shares())
+
+
+def moment_of(path: Path, moment: Moment | None) -> tuple[datetime, str]:
+    """(the moment a file speaks of in UTC, where it was read): its name, or else its file time."""
+    if moment is not None:
+        pattern = re.escape(moment.format)
+        for directive, digits in (("Y", 4), ("m", 2), ("d", 2), ("H", 2), ("M", 2), ("S", 2)):
+            pattern = pattern.replace(f"%{directive}", rf"\d{{{digits}}}")
+        for found in re.findall(f"(?={'(' + pattern + ')'})", path.name):
+            try:
+                read = datetime.strptime(found, moment.format)
+            except ValueError:
+                continue
+            return read.replace(tzinfo=timezone.utc) + moment.offset, "name"
+    return datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc), "file time"
+
+
+def kind_of(name: str, feed: Feed) -> str:
+    """`events`, or for an extract `full` or `partial`."""
+    if feed.extract is None:
+        return "events"
+    if feed.extract.partial and fnmatch.fnmatch(name, feed.extract.partial):
+        return "partial"
+    return feed.extract.kind
+
+
+def _too_many_dead(intake: _Intake, thresholds: Thresholds) -> str | None:
+    dead = len(intake.dead)
+    if intake.records and dead / intake.records > thresholds.dead_letters:
+        share = dead / intake.records
+        limit = thresholds.dead_letters
+        return f"{dead} of {intake.records} records unreadable: {share:.4f} (max {limit})"
+    return None
+
+
+class _Intake:
+    """Takes one file into one raw table: counts, dead letters, drift and digest stay on it."""
+
+    def __init__(
+        self, store: Store, feed: Feed, delivery_id: int, extracted_at: datetime | None
+    ) -> None:
+        self.connection = store.connection
+        self.feed = feed
+        self.delivery_id = delivery_id
+        self.extracted_at = extracted_at
+        self.digest = hashlib.sha256()
+        self.rows = 0
+        self.next_row = 1
+        self.dead: list[DeadLetter] = []
+        self.drift = raw.NO_DRIFT
+        self.columns: list[str] = [raw.PAYLOAD] if feed.format == "jsonl" else []
+        self._empty: Counter[str] = Counter()
+        self._sampled = 0
+        self._is_utf8 = feed.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "ascii")
+
+    @property
+    def records(self) -> int:
+        """What arrived: rows and dead letters."""
+        return self.rows + len(self.dead)
+
+    def null_shares(self) -> dict[str, float]:
+        return {name: round(self._empty[name] / self._sampled, 4) for name in self._empty}
+
+    def take(self, path: Path, progress: Progress | None) -> str | None:
+        """Load everything that can be read; says why the file is not whole, if it is not."""
+        segment: list[Batch] = []
+        held = 0
+        broken = None
+        try:
+            for batch in self._batches(read_blocks(path, self.digest, progress)):
+                segment.append(batch)
+                held += sum(map(len, batch.lines))
+                if held >= SEGMENT_BYTES:
+                    self._load(segment)
+                    segment, held = [], 0
+        except BrokenFile as error:
+            broken = str(error)
+            self._finish_digest(path)
+        self._load(segment)
+        return broken
+
+    # ---------------------------------------------------------------- reading
+
+    def _batches(self, blocks: Iterator[bytes]) -> Iterator[Batch]:
+        if self.feed.format == "jsonl":
+            yield from cut_jsonl(blocks)
+            return
+        batches = cut_csv(blocks, self.feed.delimiter.encode())
+        for batch in batches:
+            if not self.columns:
+                rest = self._take_header(batch)
+                if rest is not None:
+                    yield rest
+                continue
+            yield batch
+
+    def _take_header(self, batch: Batch) -> Batch | None:
+        """The first record that is not blank names the columns."""
+        lines = [line.decode(self.feed.encoding, errors="replace") + "\n" for line in batch.lines]
+        reader = csv.reader(lines, delimiter=self.feed.delimiter)
+        header = next((row for row in reader if row), None)
+        if header is None:
+            return None
+        self.columns = raw.column_names([cell.replace("\0", "") for cell in header])
+        self.drift = raw.fit_columns(self.connection, self.feed, self.columns)
+        used = reader.line_num
+        rest = batch.lines[used:]
+        if not rest:
+            return None
+        return Batch(rest, batch.first_line + used, batch.doubtful, batch.multiline)
+
+    def _finish_digest(self, path: Path) -> None:
+        self.digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                self.digest.update(block)
+
+    # ---------------------------------------------------------------- loading
+
+    def _load(self, batches: list[Batch]) -> None:
+        """One COPY for all that looks sound; when it fails, each batch by itself."""
+        sound = [batch for batch in batches if not self._needs_judging(batch)]
+        if len(sound) == len(batches) and self._copied(batches):
+            return
+        for batch in batches:
+            if self._needs_judging(batch) or not self._copied([batch]):
+                self._judge(batch)
+
+    def _needs_judging(self, batch: Batch) -> bool:
+        return batch.doubtful or not self._is_utf8
+
+    def _copied(self, batches: list[Batch]) -> bool:
+        if not batches:
+            return True
+        first = self.next_row
+        parts: list[bytes] = []
+        records = [whole_records(batch) for batch in batches]
+        for part in records:
+            parts.append(self._with_lineage(part, first))
+            first += len(part)
+        if not self._copy(parts):
+            return False
+        self.rows += first - self.next_row
+        self.next_row = first
+        for part in records:
+            self._sample(part)
+        return True
+
+    def _with_lineage(self, lines: list[bytes], first: int) -> bytes:
+        """`delivery,row,` before every line, in one formatting operation at C speed."""
+        mark = self._mark()
+        values: list[object] = [None] * (2 * len(lines))
+        values[0::2] = range(first, first + len(lines))
+        values[1::2] = lines
+        head = b"%d%b" % (self.delivery_id, mark)
+        if self.extracted_at is not None:
+            head += self.extracted_at.isoformat().encode() + mark
+        template = head.replace(b"%", b"%%") + b"%d" + mark + b"%b\n"
+        return (template * len(lines)) % tuple(values)
+
+    def _mark(self) -> bytes:
+        return b"\x02" if self.feed.format == "jsonl" else self.feed.delimiter.encode()
+
+    def _copy(self, parts: list[bytes]) -> bool:
+        """False when Postgres refuses a record; the savepoint leaves nothing of the attempt."""
+        try:
+            with (
+                self.connection.transaction(),
+                self.connection.cursor() as cursor,
+                cursor.copy(self._copy_statement()) as copy,
+            ):
+                for part in parts:
+                    copy.write(part)
+        except (psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded) as error:
+            log.debug("a batch is judged record by record", reason=str(error).splitlines()[0])
+            return False
+        return True
+
+    def _copy_statement(self) -> sql.Composed:
+        moment = [raw.MOMENT] if self.extracted_at is not None else []
+        columns = [raw.DELIVERY, *moment, raw.ROW, *self.columns]
+        options = (
+            # JSON may hold neither of these two characters, so the line goes in as it is.
+            sql.SQL("delimiter E'\\x02', quote E'\\x01', null E'\\x03'")
+            if self.feed.format == "jsonl"
+            # An empty cell is an empty text; null is for columns that did not come.
+            else sql.SQL("delimiter {}, null E'\\x01'").format(sql.Literal(self.feed.delimiter))
+        )
+        return sql.SQL("copy {} ({}) from stdin (format csv, encoding 'utf8', {})").format(
+            raw.table(self.feed), sql.SQL(", ").join(map(sql.Identifier, columns)), options
+        )
+
+    # ---------------------------------------------------------------- judging
+
+    def _judge(self, batch: Batch) -> None:
+        judged = (
+            judge_jsonl(batch, self.feed.encoding)
+            if self.feed.format == "jsonl"
+            else judge_csv(batch, len(self.columns), self.feed.delimiter, self.feed.encoding)
+        )
+        good: list[tuple[int, GoodRecord]] = []
+        for record in judged:
+            if isinstance(record, BadRecord):
+                self._bury(self.next_row, record.line, record.reason, record.content)
+            else:
+                good.append((self.next_row, record))
+            self.next_row += 1
+        self._load_good(good)
+
+    def _load_good(self, good: list[tuple[int, GoodRecord]]) -> None:
+        """Load judged records; what Postgres still refuses is halved down to the one record."""
+        if not good:
+            return
+        if self._copy([self._rendered(good)]):
+            self.rows += len(good)
+            self._sample([_as_line(record) for _row, record in good[:SAMPLE_RECORDS]])
+        elif len(good) == 1:
+            row, record = good[0]
+            self._bury(row, record.line, "Postgres refuses this record", _as_line(record))
+        else:
+            half = len(good) // 2
+            self._load_good(good[:half])
+            self._load_good(good[half:])
+
+    def _rendered(self, good: list[tuple[int, GoodRecord]]) -> bytes:
+        head = [str(self.delivery_id)]
+        if self.extracted_at is not None:
+            head.append(self.extracted_at.isoformat())
+        if self.feed.format == "jsonl":
+            return b"".join(
+                "\x02".join([*head, str(row), _one_line(record.values[0])]).encode() + b"\n"
+                for row, record in good
+            )
+        return csv_text(
+            [[*head, str(row), *record.values] for row, record in good], self.feed.delimiter
+        )
+
+    def _bury(self, row: int, line: int, reason: str, content: bytes) -> None:
+        self.dead.append(DeadLetter(row, line, reason, content[:KEPT_BYTES], len(content)))
+        log.warning(
+            "dead letter", feed_table=self.feed.table, source_row=row, source_line=line,
+            reason=reason,
+        )  # fmt: skip
+
+    # ---------------------------------------------------------------- null shares
+
+    def _sample(self, lines: list[bytes]) -> None:
+        if self.feed.format == "jsonl" or self._sampled >= SAMPLE_RECORDS:
+            return
+        taken = lines[: SAMPLE_RECORDS - self._sampled]
+        text = (line.decode(self.feed.encoding, errors="replace") for line in taken)
+        for values in csv.reader(text, delimiter=self.feed.delimiter):
+            self._sampled += 1
+            for name, value in zip(self.columns, values, strict=False):
+                self._empty[name] += value == ""
+
+
+def _as_line(record: GoodRecord) -> bytes:
+    if len(record.values) == 1 and record.values[0].startswith("{"):
+        return record.values[0].encode()
+    return csv_text([record.values]).rstrip(b"\n")
+
+
+def _one_line(text: str) -> str:
+    """Control characters are legal white space between JSON tokens, and only there."""
+    return re.sub("[\x01-\x1f]", " ", text)

@@ -1,0 +1,365 @@
+"""From bytes to records: cut a file into batches of whole records, without parsing what is sound.
+
+A batch is what one COPY may take. The fast path looks at whole blocks with C-speed byte counts and
+leaves parsing to Postgres; only a batch that Postgres refuses, or whose quotes look odd, is judged
+record by record (`judge_csv`, `judge_jsonl`). What cannot be read becomes a `BadRecord`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+BLOCK_BYTES = 128 * 1024
+"""Small enough that Postgres parses one block while Python prepares the next."""
+MAX_RECORD_BYTES = 4 * 1024 * 1024
+"""A quote that is still open after this many bytes was never meant to open."""
+BOM = b"\xef\xbb\xbf"
+
+csv.field_size_limit(MAX_RECORD_BYTES)
+
+
+class BrokenFile(Exception):
+    """The file ends or turns to garbage in the middle: what it holds is not whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Whole records in file order. `lines` are physical lines, without their line ends."""
+
+    lines: list[bytes]
+    first_line: int
+    """1 is the first line of the file."""
+    doubtful: bool
+    """Do not hand this to Postgres as it is: its quotes cannot be trusted, or JSON needs a look."""
+    multiline: bool = False
+    """Some records span several lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """What could not be read: where it began, why, and its bytes."""
+
+    line: int
+    reason: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GoodRecord:
+    """A record as Postgres may have it: CSV values, or the one JSON text."""
+
+    line: int
+    values: list[str]
+
+
+def read_blocks(
+    path: Path, digest: Any = None, progress: Callable[[int], None] | None = None
+) -> Iterator[bytes]:
+    """The content of a file in blocks, unpacked when it is gzip (by its first bytes, not its name).
+
+    `digest` is updated with the bytes as they lie. Raises BrokenFile after the last good block.
+    """
+    with path.open("rb") as file:
+        unpack = None
+        started = False
+        while block := file.read(BLOCK_BYTES):
+            if digest is not None:
+                digest.update(block)
+            if progress is not None:
+                progress(len(block))
+            if not started:
+                started = True
+                unpack = zlib.decompressobj(31) if block[:2] == b"\x1f\x8b" else None
+            if unpack is None:
+                yield block
+                continue
+            try:
+                while block:
+                    if unpacked := unpack.decompress(block, 8 * BLOCK_BYTES):
+                        yield unpacked
+                    block = unpack.unconsumed_tail
+                    if unpack.eof and (rest := unpack.unused_data.lstrip(b"\0")):
+                        unpack, block = zlib.decompressobj(31), rest
+                    elif unpack.eof:
+                        break
+            except zlib.error as error:
+                raise BrokenFile(f"the gzip data are damaged ({error})") from None
+        if unpack is not None and not unpack.eof:
+            raise BrokenFile("the gzip data end in the middle")
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def cut_lines(blocks: Iterator[bytes]) -> Iterator[tuple[list[bytes], int, bool]]:
+    """(lines, number of the first, whether more follow), cut at line ends; a BOM is dropped."""
+    rest, number, started = b"", 1, False
+    for block in blocks:
+        data = rest + block
+        if not started and len(data) >= len(BOM):
+            data, started = data.removeprefix(BOM), True
+        end = data.rfind(b"\n")
+        if end < 0:
+            rest = data
+            continue
+        rest = data[end + 1 :]
+        lines = data[:end].split(b"\n")
+        yield lines, number, True
+        number += len(lines)
+    rest = rest if started else rest.removeprefix(BOM)
+    if rest:
+        yield [rest], number, False
+
+
+def cut_jsonl(blocks: Iterator[bytes]) -> Iterator[Batch]:
+    """Batches of JSON Lines: a record is a line."""
+    for lines, number, _more in cut_lines(blocks):
+        yield Batch(lines, number, doubtful=_odd_json(lines))
+
+
+def cut_csv(blocks: Iterator[bytes], delimiter: bytes = b",") -> Iterator[Batch]:
+    """Batches of CSV that end between two records; a record may span lines inside quotes."""
+    held: list[bytes] = []
+    first = 1
+    for lines, number, more in cut_lines(blocks):
+        if not held:
+            first = number
+        held += lines
+        text = b"\n".join(held)
+        if b'"' not in text:
+            yield Batch(held, first, doubtful=False)
+            held = []
+            continue
+        keep = _open_tail(held) if more else 0
+        too_long = keep and sum(map(len, held[-keep:])) > MAX_RECORD_BYTES
+        if too_long:
+            keep = 0
+        batch = held[: len(held) - keep] if keep else held
+        held = held[len(held) - keep :] if keep else []
+        if batch:
+            yield _quoted_batch(batch, first, delimiter, bool(too_long))
+        first += len(batch)
+    if held:
+        yield _quoted_batch(held, first, delimiter, False)
+
+
+def judge_csv(batch: Batch, columns: int, delimiter: str, encoding: str) -> Iterator[
+    GoodRecord | BadRecord
+]:  # fmt: skip
+    """Read a batch record by record. A record that does not fit costs its own first line only."""
+    lines = batch.lines
+    at = 0
+    while at < len(lines):
+        # strict: `"a"b` is an error and not a silent change of the value
+        reader = csv.reader(
+            (_text(line, encoding) + "\n" for line in lines[at:]), delimiter=delimiter, strict=True
+        )
+        start = at
+        while True:
+            begin = start + reader.line_num
+            try:
+                values = next(reader)
+            except StopIteration:
+                at = len(lines)
+                break
+            except csv.Error as error:
+                yield BadRecord(batch.first_line + begin, _csv_reason(error), lines[begin])
+                at = begin + 1
+                break
+            height = start + reader.line_num - begin
+            if not values:
+                continue
+            reason = _row_fault(values, columns, encoding)
+            if reason is None:
+                yield GoodRecord(batch.first_line + begin, values)
+                continue
+            yield BadRecord(batch.first_line + begin, reason, lines[begin])
+            if height > 1:  # the line's quote swallowed its neighbours: give them back
+                at = begin + 1
+                break
+
+
+def judge_jsonl(batch: Batch, encoding: str) -> Iterator[GoodRecord | BadRecord]:
+    """Read a batch of JSON Lines line by line; blank lines are no records."""
+    for offset, line in enumerate(batch.lines):
+        if not line.strip():
+            continue
+        number = batch.first_line + offset
+        try:
+            text = line.decode(encoding).strip()
+        except UnicodeDecodeError as error:
+            yield BadRecord(number, f"not valid {encoding} at byte {error.start + 1}", line)
+            continue
+        reason = json_fault(text)
+        yield BadRecord(number, reason, line) if reason else GoodRecord(number, [text])
+
+
+def json_fault(text: str) -> str | None:
+    """Why this text is not a JSON object that Postgres can hold; None when it is one."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_readable_number)
+        if not isinstance(value, dict):
+            return f"not a JSON object but {type(value).__name__}"
+        plain = json.dumps(value, ensure_ascii=False, default=str)
+        plain.encode("utf-8")
+    except json.JSONDecodeError as error:
+        return f"broken JSON: {error.msg} at column {error.colno}"
+    except UnicodeEncodeError:
+        return "broken JSON: half of a surrogate pair"
+    except RecursionError:
+        return "broken JSON: nested too deeply"
+    except ValueError as error:
+        return f"broken JSON: {error}"
+    return "NUL character" if "\\u0000" in plain else None
+
+
+# -------------------------------------------------------------------- the pieces
+
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
+
+
+def _odd_json(lines: list[bytes]) -> bool:
+    """Whether something here may pass Postgres' syntax check and still not be a readable object."""
+    text = b"\n".join(lines)
+    if not text.startswith(b"{") or text.count(b"\n{") != len(lines) - 1:
+        return True
+    if b"\\u" in text:
+        if b"\\u0000" in text:
+            return True
+        if (b"\\ud" in text or b"\\uD" in text) and _LONE_SURROGATE.search(text):
+            return True
+    return b"\x01" in text
+
+
+def _open_tail(lines: list[bytes]) -> int:
+    """How many lines at the end belong to a record whose quote is still open."""
+    if sum(line.count(b'"') for line in lines) % 2 == 0:
+        return 0
+    quotes = 0
+    # the open record begins at the last line at which an even number of quotes lies before
+    begin = 0
+    for index, line in enumerate(lines):
+        if quotes % 2 == 0:
+            begin = index
+        quotes += line.count(b'"')
+    return len(lines) - begin
+
+
+def whole_records(batch: Batch) -> list[bytes]:
+    """The records of a batch whose quotes can be trusted, line ends inside quotes kept."""
+    if not batch.multiline:
+        lines = batch.lines
+        if b"" in lines or b"\r" in lines:
+            lines = [line for line in lines if line and line != b"\r"]
+        if lines and lines[0].endswith(b"\r"):
+            lines = [line.removesuffix(b"\r") for line in lines]
+        return lines
+    records: list[bytes] = []
+    open_record: list[bytes] = []
+    for line in batch.lines:
+        if not open_record and (not line or line == b"\r"):
+            continue
+        turns = line.count(b'"') % 2
+        if open_record or turns:
+            open_record.append(line)
+            if turns and len(open_record) > 1:
+                records.append(b"\n".join(open_record).removesuffix(b"\r"))
+                open_record = []
+        else:
+            records.append(line.removesuffix(b"\r"))
+    return records + ([b"\n".join(open_record)] if open_record else [])
+
+
+def _quoted_batch(lines: list[bytes], first: int, delimiter: bytes, doubtful: bool) -> Batch:
+    multiline = any(line.count(b'"') % 2 for line in lines if b'"' in line)
+    return Batch(lines, first, doubtful or _stray_quote(lines, delimiter), multiline)
+
+
+def _stray_quote(lines: list[bytes], delimiter: bytes) -> bool:
+    """Whether some quote neither opens nor closes a field, by counting; errs towards yes.
+
+    Doubled quotes are taken out first; what is left must touch a delimiter or a line end on the
+    outside. A quote that touches on both sides would be counted twice, so it counts as stray.
+    """
+    text = b"\n" + b"\n".join(line.removesuffix(b"\r") for line in lines) + b"\n"
+    text = text.replace(b'""', b"")
+    total = text.count(b'"')
+    outside = (
+        text.count(delimiter + b'"')
+        + text.count(b'\n"')
+        + text.count(b'"' + delimiter)
+        + text.count(b'"\n')
+    )
+    both = sum(
+        text.count(left + b'"' + right)
+        for left in (delimiter, b"\n")
+        for right in (delimiter, b"\n")
+    )
+    return total != outside or both > 0
+
+
+def _text(line: bytes, encoding: str) -> str:
+    return line.decode(encoding, errors="surrogateescape")
+
+
+def _row_fault(values: list[str], columns: int, encoding: str) -> str | None:
+    if len(values) != columns:
+        return f"{len(values)} fields where the header has {columns}"
+    if any("\0" in value for value in values):
+        return "NUL byte"
+    try:
+        for value in values:
+            value.encode("utf-8")
+    except UnicodeEncodeError:
+        return f"not valid {encoding}"
+    return None
+
+
+def _csv_reason(error: csv.Error) -> str:
+    said = str(error)
+    if "NUL" in said:
+        return "NUL byte"
+    if "end of data" in said:
+        return "a quote is opened and never closed"
+    if "expected after" in said:
+        return "text after a closing quote"
+    if "new-line character" in said:
+        return "a carriage return inside an unquoted field"
+    return said
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _readable_number(text: str) -> Decimal:
+    number = Decimal(text)
+    if not -16000 < number.adjusted() < 131000:  # what a Postgres numeric can hold
+        raise ValueError("a number beyond what numeric can hold")
+    return number
+
+
+def csv_text(records: list[list[str]], delimiter: str = ",") -> bytes:
+    """Records as CSV that Postgres reads back to the same values."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerows(records)
+    return buffer.getvalue().encode("utf-8")

@@ -1,0 +1,59 @@
+"""Everything that Rampart raises on purpose, and what each exit code means.
+
+RampartError                 the base: one line for a person, and an exit code
+  ConfigError                rampart.yml, profiles.yml, a variable: exit 2
+  ConnectionFailed           the warehouse cannot be reached: exit 2
+  EmbeddedPostgresError      the embedded server cannot be started or used: exit 2
+  ChecksError                a checks file cannot be read: exit 2
+  UsageError                 a feed or a name that does not exist: exit 2
+  PipelineFailed             the job started and failed: exit 1
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a scheduler may read from the exit code of every command."""
+
+    OK = 0
+    """Everything holds. Warn and blind are printed and stop nothing."""
+    RED = 1
+    """A check is fail, error or missing, a required feed did not come, a job failed."""
+    UNUSABLE = 2
+    """The command could not start its job: configuration, connection, usage."""
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class RampartError(Exception):
+    """Something a person has to put right; the text is the one line they are shown."""
+
+    exit_code = ExitCode.UNUSABLE
+
+
+class ConfigError(RampartError):
+    """The configuration is wrong."""
+
+
+class ConnectionFailed(RampartError):
+    """The warehouse cannot be reached."""
+
+
+class EmbeddedPostgresError(RampartError):
+    """The embedded Postgres cannot be started or used."""
+
+
+class ChecksError(RampartError):
+    """A checks file or a results file cannot be read."""
+
+
+class UsageError(RampartError):
+    """A feed, a file or a check was named that does not exist."""
+
+
+class PipelineFailed(RampartError):
+    """The job started and then failed."""
+
+    exit_code = ExitCode.RED

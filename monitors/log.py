@@ -1,0 +1,179 @@
+"""Logs: one JSON object a line, pretty on a terminal; a module needs `get_logger("Component")`.
+
+The fields and how to query them are documented in docs/logs.md; their names are a contract.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import structlog
+
+ROOT = "rampart"
+FILE_BYTES = 10 * 1024 * 1024
+FILE_BACKUPS = 5
+
+_secrets: set[str] = set()
+
+
+def get_logger(component: str) -> Any:
+    """A logger whose lines carry `component`."""
+    return structlog.stdlib.get_logger(ROOT).bind(component=component)
+
+
+def bind_run(run_id: str) -> None:
+    """Stamp `run_id` on every line of this process from now on."""
+    structlog.contextvars.bind_contextvars(run_id=run_id)
+
+
+def hide(secret: str | None) -> None:
+    """Never let this text reach a log line."""
+    if secret:
+        _secrets.add(secret)
+
+
+def configure(
+    *, level: str = "info", log_file: Path | None = None, pretty: bool | None = None
+) -> None:
+    """Send logs to stderr (pretty when it is a terminal) and, if asked, to a rotating file as JSON.
+
+    `level` is one of debug, info, warning, error. The file turns over at 10 MB and keeps five.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        structlog.processors.CallsiteParameterAdder(
+            {
+                structlog.processors.CallsiteParameter.FILENAME,
+                structlog.processors.CallsiteParameter.LINENO,
+            }
+        ),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    as_json = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _field_names,
+            _mask,
+            structlog.processors.JSONRenderer(sort_keys=False, default=str),
+        ],
+    )
+    as_text = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _mask,
+            _for_people,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0),
+        ],
+    )
+    root = logging.getLogger(ROOT)
+    for old in list(root.handlers):
+        root.removeHandler(old)
+        old.close()
+    root.setLevel(level.upper())
+    root.propagate = False
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(as_text if _is_pretty(pretty) else as_json)
+    root.addHandler(stream)
+    if log_file is not None:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        rotating = RotatingFileHandler(
+            log_file, maxBytes=FILE_BYTES, backupCount=FILE_BACKUPS, encoding="utf-8"
+        )
+        rotating.setFormatter(as_json)
+        root.addHandler(rotating)
+
+
+@contextmanager
+def stage(logger: Any, name: str, **context: Any) -> Iterator[dict[str, Any]]:
+    """Log a stage with its duration; what the caller puts into the dict goes onto the line."""
+    metrics: dict[str, Any] = {}
+    started = perf_counter()
+    logger.debug("stage started", stage=name, **context)
+    try:
+        yield metrics
+    except BaseException as error:
+        logger.error(
+            "stage failed",
+            stage=name,
+            duration_seconds=round(perf_counter() - started, 3),
+            error_type=type(error).__name__,
+            **context,
+            **metrics,
+        )
+        raise
+    logger.info(
+        "stage finished",
+        stage=name,
+        duration_seconds=round(perf_counter() - started, 3),
+        **context,
+        **metrics,
+    )
+
+
+def _is_pretty(pretty: bool | None) -> bool:
+    return sys.stderr.isatty() if pretty is None else pretty
+
+
+def _field_names(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """The documented names, the fixed ones first."""
+    named: dict[str, Any] = {
+        "timestamp": event.pop("timestamp", None),
+        "level": event.pop("level", None),
+        "component": event.pop("component", None),
+        "message": event.pop("event", None),
+        "run_id": event.pop("run_id", None),
+        "file": event.pop("filename", None),
+        "line": event.pop("lineno", None),
+    }
+    if "exception" in event:
+        named["exception"] = event.pop("exception")
+    return {**named, **event}
+
+
+def _for_people(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A person at a terminal knows the run and does not need our line numbers."""
+    for key in ("filename", "lineno", "run_id"):
+        event.pop(key, None)
+    event["timestamp"] = str(event.get("timestamp", ""))[11:19]
+    return event
+
+
+def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if not _secrets:
+        return event
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = masked(value)
+    return event
+
+
+def masked(text: str) -> str:
+    """The text with every known secret replaced by `***`."""
+    for secret in _secrets:
+        text = text.replace(secret, "***")
+    return text

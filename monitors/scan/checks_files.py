@@ -1,0 +1,113 @@
+"""SodaCL files as a register: which checks are expected to report, and what they carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from monitors.errors import ChecksError
+
+_HEADER = re.compile(r"^checks for (?P<dataset>\S+)(?: \[(?P<segment>[^\]]+)\])?$")
+_THRESHOLD = re.compile(r"\s*(?:!=|<=|>=|<|>|=|\bbetween\b|\bnot between\b).*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One check as it stands in a file."""
+
+    path: Path
+    line: int
+    dataset: str
+    segment: str | None
+    text: str
+    """The check's first line, e.g. `quarantine_rate <= 0.05`."""
+    name: str
+    check_id: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def suite(self) -> str:
+        return self.path.stem
+
+    @property
+    def metric(self) -> str:
+        """The check without its threshold."""
+        return _THRESHOLD.sub("", self.text).strip()
+
+
+def find_files(root: Path, patterns: Iterable[str]) -> list[Path]:
+    """The checks files of the configuration, in order of name."""
+    return sorted({path for pattern in patterns for path in root.glob(pattern) if path.is_file()})
+
+
+def read_definitions(files: Iterable[Path]) -> list[Definition]:
+    """Every check of the files. Raises ChecksError with file and line when one cannot be read."""
+    definitions = [each for path in files for each in _definitions_of(path)]
+    seen: dict[str, Definition] = {}
+    for each in definitions:
+        if each.check_id in seen:
+            first = seen[each.check_id]
+            raise ChecksError(
+                f"{each.path}:{each.line}: check id `{each.check_id}` is taken by"
+                f" {first.path}:{first.line}; give one of them another `identity:`"
+            )
+        seen[each.check_id] = each
+    return definitions
+
+
+def _definitions_of(path: Path) -> Iterator[Definition]:
+    try:
+        tree = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except OSError as error:
+        raise ChecksError(f"{path}: cannot be read ({error.strerror})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or "not valid"
+        raise ChecksError(f"{where}: not valid YAML: {problem}") from None
+    if tree is None:
+        return
+    if not isinstance(tree, yaml.MappingNode):
+        raise ChecksError(
+            f"{path}:1: found no mapping, allowed are keys like `checks for DATASET:`"
+        )
+    for key, body in tree.value:
+        header = _HEADER.match(str(key.value).strip())
+        if header is None or not isinstance(body, yaml.SequenceNode):
+            continue  # filters, variables and the like
+        for item in body.value:
+            yield _definition(path, header["dataset"], header["segment"], item)
+
+
+def _definition(path: Path, dataset: str, segment: str | None, item: yaml.Node) -> Definition:
+    line = item.start_mark.line + 1
+    if isinstance(item, yaml.MappingNode) and item.value:
+        text = str(item.value[0][0].value)
+        settings = _plain(item.value[0][1])
+    else:
+        text, settings = str(item.value), {}
+    settings = settings if isinstance(settings, dict) else {}
+    metric = _THRESHOLD.sub("", text).strip()
+    return Definition(
+        path=path,
+        line=line,
+        dataset=dataset,
+        segment=segment,
+        text=text,
+        name=str(settings.get("name") or text),
+        check_id=str(settings.get("identity") or f"{dataset}.{metric}"),
+        attributes=dict(settings.get("attributes") or {}),
+    )
+
+
+def _plain(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]

@@ -1,0 +1,136 @@
+"""What a command shows: a summary for people, JSON for machines, a progress bar on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from monitors.alert.lines import explain
+from monitors.results import CheckResult, Status
+
+if TYPE_CHECKING:
+    from monitors.monitor import FeedLoad, ProgressFactory, Verdict
+
+
+@contextmanager
+def load_progress() -> Iterator[ProgressFactory | None]:
+    """A bar per file while loading, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
+    columns = (
+        "[progress.description]{task.description}",
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def start(name: str, size: int) -> Callable[[int], None]:
+            task = bar.add_task(name, total=size)
+            return lambda count: bar.advance(task, count)
+
+        yield start
+
+
+def summary(verdict: Verdict) -> str:
+    """What arrived, what was built, what is red and why; ends with a line end."""
+    lines: list[str] = []
+    lines += [_load_line(each) for each in verdict.loads]
+    if verdict.build_exit_code is not None:
+        lines.append(
+            "built    " + ("with failures" if verdict.build_exit_code else "without a failure")
+        )
+    if verdict.scanned:
+        lines.append(f"checked  {counts(verdict.results)}")
+        now = datetime.now(timezone.utc)
+        for result in verdict.red:
+            since = verdict.red_since.get((result.check_id, result.segment or ""))
+            first, *rest = explain(result, since, now)
+            lines += ["", f"  {first}", *(f"    {line}" for line in rest)]
+        others = [each for each in verdict.results if each.status in (Status.WARN, Status.BLIND)]
+        lines += [f"  {each.status.value}: {each.check_id}: {each.message}" for each in others]
+        lines.append("")
+        lines.append(
+            "Dashboards may refresh."
+            if verdict.exit_code == 0
+            else "Dashboards must not refresh until this is mended."
+        )
+    lines.append(f"run {verdict.run_id}, exit code {int(verdict.exit_code)}")
+    return "\n".join(lines) + "\n"
+
+
+def as_json(verdict: Verdict) -> str:
+    """The same for machines: one object, keys are a contract."""
+    found: dict[str, Any] = {
+        "run_id": verdict.run_id,
+        "exit_code": int(verdict.exit_code),
+        "status": verdict.status.value if verdict.scanned else None,
+        "loads": [_load_object(each) for each in verdict.loads],
+        "build_exit_code": verdict.build_exit_code,
+        "results": [asdict(each) for each in verdict.results],
+        "alerts": list(verdict.alerts),
+    }
+    return json.dumps(found, default=str, indent=2) + "\n"
+
+
+def counts(results: tuple[CheckResult, ...]) -> str:
+    """`76 checks: 74 pass, 1 fail, 1 blocked`, worst first."""
+    blocked = sum(1 for each in results if each.blocked_by is not None)
+    parts = []
+    for status in Status:
+        number = sum(1 for each in results if each.status is status and each.blocked_by is None)
+        if number:
+            parts.append(f"{number} {status.value}")
+    if blocked:
+        parts.append(f"{blocked} blocked by a failed parent")
+    return f"{len(results)} checks: {', '.join(parts) or 'none reported'}"
+
+
+def _load_line(each: FeedLoad) -> str:
+    if each.is_absent:
+        return f"loaded   {each.feed}: no file"
+    old = len(each.files) - len(each.new)
+    parts = [f"{len(each.new)} new {'file' if len(each.new) == 1 else 'files'}, {each.rows:,} rows"]
+    if each.dead_letters:
+        parts.append(f"{each.dead_letters} dead letters")
+    if each.refused:
+        parts.append(f"{len(each.refused)} refused")
+    if each.failed:
+        parts.append(f"{len(each.failed)} failed")
+    if old:
+        parts.append(f"{old} loaded before")
+    added = sorted({name for file in each.new for name in file.drift.added})
+    missing = sorted({name for file in each.new for name in file.drift.missing})
+    if added:
+        parts.append(f"new columns: {', '.join(added)}")
+    if missing:
+        parts.append(f"columns that did not come: {', '.join(missing)}")
+    return f"loaded   {each.feed}: {', '.join(parts)}"
+
+
+def _load_object(each: FeedLoad) -> dict[str, Any]:
+    return {
+        "feed": each.feed,
+        "rows": each.rows,
+        "dead_letters": each.dead_letters,
+        "files": [
+            {
+                "name": file.name,
+                "already_loaded": file.delivery is None,
+                "delivery": asdict(file.delivery) if file.delivery else None,
+                "columns_added": list(file.drift.added),
+                "columns_missing": list(file.drift.missing),
+            }
+            for file in each.files
+        ],
+        "failed": [{"file": path, "why": why} for path, why in each.failed],
+    }

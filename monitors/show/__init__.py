@@ -1,0 +1,1 @@
+"""Right of the store: what people and machines look at."""

@@ -1,0 +1,1 @@
+"""The Postgres store: every statement on the monitoring schema, and its migrations."""

@@ -1,0 +1,1 @@
+"""Numbered SQL files; monitors/store/migrate.py applies them."""

@@ -1,0 +1,238 @@
+"""The store: takes a connection and never opens or commits one; the composition does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from monitors.results import CheckResult
+from monitors.store.sql import statement
+from monitors.warehouse.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One arrival of a feed, counted. `records` = `rows` + `dead_letters`."""
+
+    delivery_id: int
+    feed: str
+    name: str
+    sha256: str
+    sequence: int
+    extracted_at: datetime
+    extracted_at_from: str
+    kind: str
+    records: int
+    rows: int
+    dead_letters: int
+    bytes: int
+    admission: str = "admitted"
+    admitted_by: str = "rampart"
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that could not be read as a row. `content` holds its first bytes."""
+
+    source_row: int
+    line: int
+    reason: str
+    content: bytes
+    content_bytes: int
+
+
+@dataclass(slots=True)
+class StageCounts:
+    """What a stage did, for pipeline_logs."""
+
+    rows_read: int | None = None
+    rows_written: int | None = None
+    rows_rejected: int | None = None
+    rows_dead_lettered: int | None = None
+    source: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """Which run writes, and in which environment."""
+
+    run_id: str
+    environment: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git_revision: str | None = None
+
+
+class Store:
+    """Every write and read on the monitoring schema."""
+
+    def __init__(self, connection: Connection, run: RunContext) -> None:
+        self.connection = connection
+        self.run = run
+
+    # ---------------------------------------------------------------- runs and stages
+
+    def start_run(self, command: str) -> None:
+        self._execute(
+            "start_run",
+            run_id=self.run.run_id,
+            command=command,
+            environment=self.run.environment,
+            versions=Jsonb(dict(self.run.versions)),
+            git_revision=self.run.git_revision,
+        )
+
+    def finish_run(self, exit_code: int) -> None:
+        self._execute("finish_run", run_id=self.run.run_id, exit_code=exit_code)
+
+    def start_stage(
+        self, pipeline: str, stage: str, layer: str, source: str, status: str = "started"
+    ) -> int:
+        row = self._execute(
+            "start_stage",
+            run_id=self.run.run_id,
+            pipeline_name=pipeline,
+            stage=stage,
+            layer=layer,
+            status=status,
+            source=source,
+        ).fetchone()
+        assert row is not None  # noqa: S101 - `returning` always returns
+        return int(row[0])
+
+    def finish_stage(self, log_id: int, status: str, counts: StageCounts) -> None:
+        self._execute(
+            "finish_stage",
+            log_id=log_id,
+            status=status,
+            rows_read=counts.rows_read,
+            rows_written=counts.rows_written,
+            rows_rejected=counts.rows_rejected,
+            rows_dead_lettered=counts.rows_dead_lettered,
+            source=counts.source,
+            error_type=counts.error_type,
+            error_message=counts.error_message,
+        )
+
+    # ---------------------------------------------------------------- arrival
+
+    def register_feed(
+        self, feed: str, raw_table: str, required: bool, clock: str, within: timedelta | None
+    ) -> None:
+        self._execute(
+            "register_feed",
+            feed=feed,
+            raw_table=raw_table,
+            required=required,
+            clock=clock,
+            freshness_within=within,
+        )
+
+    def lock_feed(self, feed: str) -> None:
+        """Loads of one feed take turns until this transaction ends."""
+        self._execute("lock_feed", feed=feed)
+
+    def has_delivery_of_size(self, feed: str, name: str, size: int) -> bool:
+        row = self._execute("has_delivery_of_size", feed=feed, name=name, bytes=size).fetchone()
+        return bool(row and row[0])
+
+    def find_delivery(self, feed: str, name: str, sha256: str) -> int | None:
+        """The id of the delivery with this name and content, if it was loaded before."""
+        row = self._execute("find_delivery", feed=feed, name=name, sha256=sha256).fetchone()
+        return int(row[0]) if row else None
+
+    def next_delivery(self, feed: str) -> tuple[int, int]:
+        """(delivery_id, sequence); call it under `lock_feed`."""
+        row = self._execute("next_delivery", feed=feed).fetchone()
+        assert row is not None  # noqa: S101 - a select of scalars always returns
+        return int(row[0]), int(row[1])
+
+    def add_delivery(self, delivery: Delivery) -> None:
+        values = {name: getattr(delivery, name) for name in Delivery.__slots__}
+        self._execute("add_delivery", **values, run_id=self.run.run_id)
+
+    def add_dead_letters(
+        self, delivery_id: int, feed: str, name: str, letters: Iterable[DeadLetter]
+    ) -> None:
+        """May come before the delivery's own row: the foreign key is checked with the statement,
+        so call it after `add_delivery`."""
+        common = {"delivery_id": delivery_id, "feed": feed, "name": name}
+        rows = [
+            {slot: getattr(letter, slot) for slot in DeadLetter.__slots__}
+            | common
+            | {"run_id": self.run.run_id}
+            for letter in letters
+        ]
+        if rows:
+            self._execute_many("add_dead_letter", rows)
+
+    def add_schema_drift(self, delivery_id: int, feed: str, column: str, change: str) -> None:
+        self._execute(
+            "add_schema_drift",
+            delivery_id=delivery_id,
+            feed=feed,
+            column_name=column,
+            change=change,
+        )
+
+    # ---------------------------------------------------------------- verdicts
+
+    def add_results(self, results: Iterable[CheckResult], executed_at: datetime) -> None:
+        """Append verdicts; the same run, check and segment twice is one row."""
+        rows = [
+            {
+                "run_id": self.run.run_id,
+                "environment": self.run.environment,
+                "execution_timestamp": executed_at,
+                "data_timestamp": result.data_timestamp,
+                "layer": result.layer.value,
+                "category": result.category.value,
+                "suite_name": result.suite_name,
+                "dataset": result.dataset,
+                "column_name": result.column_name,
+                "segment": result.segment or "",
+                "check_id": result.check_id,
+                "check_name": result.check_name,
+                "metric_name": result.metric_name,
+                "metric_value": result.metric_value,
+                "numerator": result.numerator,
+                "denominator": result.denominator,
+                "expected_min": result.expected_min,
+                "expected_max": result.expected_max,
+                "detectable_change": result.detectable_change,
+                "status": result.status.value,
+                "severity": result.severity.value,
+                "blocked_by": result.blocked_by,
+                "success_rate": result.success_rate,
+                "failed_expectations": result.failed_expectations,
+                "message": result.message,
+                "attributes": Jsonb(dict(result.attributes)),
+            }
+            for result in results
+        ]
+        if rows:
+            self._execute_many("add_result", rows)
+
+    def red_since(self, check_ids: Iterable[str]) -> dict[tuple[str, str], tuple[datetime, str]]:
+        """{(check_id, segment): (first red execution of the streak, its run_id)}."""
+        rows = self._execute("red_since", check_ids=list(check_ids)).fetchall()
+        return {(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+    def latest_data_moment(self) -> datetime | None:
+        row = self._execute("latest_data_moment").fetchone()
+        return row[0] if row else None
+
+    # ---------------------------------------------------------------- the driver
+
+    def _execute(self, statement_name: str, /, **values: Any) -> Any:
+        return self.connection.execute(statement(statement_name).encode(), values)
+
+    def _execute_many(self, name: str, rows: list[dict[str, Any]]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.executemany(statement(name).encode(), rows)

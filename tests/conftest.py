@@ -1,0 +1,172 @@
+"""A real Postgres for every test: the embedded one, and Debian's plain PostgreSQL where it is installed.
+
+`warehouse` is an empty database; `project` a folder with a rampart.yml that points at it. Tests that
+take `any_server` run once per server.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from monitors.warehouse.connection import Connection, connect
+from monitors.warehouse.embedded import EmbeddedPostgres
+from monitors.warehouse.target import Target
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running Postgres on which databases can be made."""
+
+    name: str
+    host: str
+    port: int
+    user: str
+    password: str
+
+    def new_database(self) -> Target:
+        dbname = f"t{os.getpid()}_{next(_numbers)}"
+        with psycopg.connect(
+            host=self.host, port=self.port, user=self.user, password=self.password,
+            dbname="postgres", autocommit=True,
+        ) as connection:  # fmt: skip
+            connection.execute(f"create database {dbname}")
+        return Target(self.host, self.port, self.user, dbname, "environment", self.password, "prod")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees a configured warehouse or the home folder of whoever runs it."""
+    for name in list(os.environ):
+        if name.startswith(("RAMPART_", "DBT_", "PG")) and not name.startswith("RAMPART_TEST"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path / "no-profiles"))
+
+
+@pytest.fixture(scope="session")
+def embedded_home() -> Iterator[Path]:
+    """A short path: a unix socket's may not be long."""
+    home = Path(tempfile.mkdtemp(prefix="rampart-test-"))
+    yield home
+    EmbeddedPostgres(home).reset()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def embedded_server(embedded_home: Path) -> Server:
+    target = EmbeddedPostgres(embedded_home).start()
+    return Server("embedded", target.host, target.port, target.user, "")
+
+
+@pytest.fixture(scope="session")
+def debian_server() -> Iterator[Server]:
+    """Debian's PostgreSQL 15 as people run it: over TCP, with a password."""
+    if not DEBIAN.exists():
+        pytest.skip("Debian's postgresql-15 is not installed: apt-get install postgresql-15")
+    with _debian_running() as server:
+        yield server
+
+
+@pytest.fixture(params=["embedded_server", "debian_server"])
+def any_server(request: pytest.FixtureRequest) -> Server:
+    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def warehouse(embedded_server: Server) -> Target:
+    """An empty database on the embedded Postgres."""
+    return embedded_server.new_database()
+
+
+@pytest.fixture
+def connection(warehouse: Target) -> Iterator[Connection]:
+    with connect(warehouse) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def database(embedded_server: Server) -> Target:
+    """An empty database that the tests of one module share."""
+    return embedded_server.new_database()
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Target], None]:
+    """Point Rampart, dbt and Soda at a database, as RAMPART_* variables do."""
+
+    def point(target: Target) -> None:
+        for name, value in target.environment().items():
+            monkeypatch.setenv(name, value)
+
+    return point
+
+
+def copy_project(folder: Path) -> Path:
+    """The project as a user has it, without what git does not know; packages are the stand-ins."""
+    from monitors.warehouse.packages import install_packages
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("dbt_project.yml", "packages.yml", "rampart.yml", ".dbtignore"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("models", "macros"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "monitors" / "checks", folder / "monitors" / "checks")
+    (folder / "tests").mkdir()
+    for path in [*(ROOT / "tests").glob("*.sql"), *(ROOT / "tests" / "generic").glob("*.sql")]:
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(path, target)
+    install_packages(folder, offline=True)
+    return folder
+
+
+class _debian_running:
+    """Start and stop a server of Debian's own binaries; as root under the account `postgres`."""
+
+    def __enter__(self) -> Server:
+        self.folder = Path(tempfile.mkdtemp(prefix="rampart-debian-"))
+        password = self.folder / "password"
+        password.write_text("right-password")
+        if os.geteuid() == 0:
+            for path in (self.folder, password):
+                shutil.chown(path, "postgres", "postgres")
+        data = str(self.folder / "data")
+        self._run("initdb", "-D", data, "-U", "admin", "--auth=scram-sha-256",
+                  f"--pwfile={password}", "--encoding=UTF8")  # fmt: skip
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"
+        self._run(
+            "pg_ctl", "-w", "-D", data, "-l", str(self.folder / "log"), "-o", options, "start"
+        )
+        return Server("debian15", "127.0.0.1", port, "admin", "right-password")
+
+    def __exit__(self, *_: object) -> None:
+        self._run("pg_ctl", "-m", "immediate", "-D", str(self.folder / "data"), "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, name: str, *arguments: str) -> None:
+        account = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+        subprocess.run(
+            [str(DEBIAN / name), *arguments],
+            check=True,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            **account,
+        )
