@@ -116,9 +116,12 @@ def _indented(text: str) -> str:
 
 def _where_to_look(exit_code: int, seconds: float) -> str:
     rules = "select rules, count(*) from quarantine.ledger group by 1"
-    verdicts = "select status, check_id, message from data_quality_metrics where status <> 'pass'"
+    verdicts = (
+        "select check_id, message from monitoring.data_quality_metrics where status <> 'pass'"
+    )
+    meaning = "a scheduler stops here, and no dashboard refreshes" if exit_code else "all is well"
     return f"""
-The scan gave exit code {exit_code}: a scheduler stops here, no dashboard refreshes ({seconds:.0f} s in all).
+The scan gave exit code {exit_code}: {meaning} ({seconds:.0f} s in all).
 
 Where to look next
   cd {HOME}    # the demo has a folder and a database of its own

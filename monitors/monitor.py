@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -24,10 +24,11 @@ from monitors.arrival.loader import Loaded, load_file
 from monitors.arrival.raw import ensure_table
 from monitors.config import Config, Feed, load_config
 from monitors.errors import ExitCode, PipelineFailed, UsageError
-from monitors.results import CheckResult, Status, worst
+from monitors.results import CheckResult
 from monitors.store.migrate import migrate
 from monitors.store.postgres import RunContext, StageCounts, Store
-from monitors.warehouse.connection import Connection, connect, resolve_target
+from monitors.verdict import FeedLoad, Verdict
+from monitors.warehouse.connection import connect, resolve_target
 from monitors.warehouse.dbt import run_dbt, run_results
 from monitors.warehouse.packages import install_packages, packages_status
 from monitors.warehouse.target import Target
@@ -36,78 +37,6 @@ log = logs.get_logger("Monitor")
 
 ProgressFactory = Callable[[str, int], Callable[[int], None]]
 """(file name, its bytes) -> a function that is told how many more bytes were read."""
-
-
-@dataclass(frozen=True, slots=True)
-class FeedLoad:
-    """What one feed brought in this run."""
-
-    feed: str
-    files: tuple[Loaded, ...] = ()
-    failed: tuple[tuple[str, str], ...] = ()
-    """(file, why) of those that could not be loaded at all."""
-    required: bool = True
-
-    @property
-    def new(self) -> list[Loaded]:
-        return [file for file in self.files if file.delivery is not None]
-
-    @property
-    def rows(self) -> int:
-        return sum(file.delivery.rows for file in self.files if file.delivery)
-
-    @property
-    def dead_letters(self) -> int:
-        return sum(file.delivery.dead_letters for file in self.files if file.delivery)
-
-    @property
-    def refused(self) -> list[Loaded]:
-        return [file for file in self.new if file.delivery and file.delivery.admission == "refused"]
-
-    @property
-    def is_absent(self) -> bool:
-        """There was no file at all, new or old."""
-        return not self.files and not self.failed
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The outcome of a command. `exit_code` is what a scheduler gets."""
-
-    run_id: str
-    exit_code: int = ExitCode.OK
-    loads: tuple[FeedLoad, ...] = ()
-    results: tuple[CheckResult, ...] = ()
-    red_since: dict[tuple[str, str], tuple[datetime, str]] = field(default_factory=dict)
-    alerts: tuple[str, ...] = ()
-    build_exit_code: int | None = None
-    scanned: bool = False
-
-    @property
-    def red(self) -> list[CheckResult]:
-        """Red checks, the most severe first."""
-        order = ["critical", "high", "medium", "low"]
-        found = [result for result in self.results if result.is_red]
-        return sorted(found, key=lambda each: (order.index(each.severity.value), each.status.rank))
-
-    @property
-    def status(self) -> Status:
-        return worst(self.results)
-
-    def plus(self, other: Verdict) -> Verdict:
-        """Both outcomes as one; the worse exit code counts."""
-        return replace(
-            self,
-            exit_code=max(self.exit_code, other.exit_code),
-            loads=self.loads + other.loads,
-            results=self.results + other.results,
-            red_since={**self.red_since, **other.red_since},
-            alerts=self.alerts + other.alerts,
-            build_exit_code=self.build_exit_code
-            if other.build_exit_code is None
-            else other.build_exit_code,
-            scanned=self.scanned or other.scanned,
-        )
 
 
 class DataMonitor:
@@ -512,4 +441,4 @@ def _git_revision(root: Path) -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
-__all__ = ["Connection", "DataMonitor", "FeedLoad", "Verdict", "new_run_id"]
+__all__ = ["DataMonitor", "FeedLoad", "Verdict", "new_run_id"]

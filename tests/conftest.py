@@ -1,7 +1,6 @@
-"""A real Postgres for every test: the embedded one, and Debian's plain PostgreSQL where it is installed.
+"""A real Postgres for every test: the embedded one, and Debian's PostgreSQL 15 where there is one.
 
-`warehouse` is an empty database; `project` a folder with a rampart.yml that points at it. Tests that
-take `any_server` run once per server.
+`warehouse` is an empty database; tests that take `any_server` run once per server.
 """
 
 from __future__ import annotations
@@ -151,10 +150,9 @@ class _debian_running:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories='' -c fsync=off"
-        self._run(
-            "pg_ctl", "-w", "-D", data, "-l", str(self.folder / "log"), "-o", options, "start"
-        )
+        options = f"-h 127.0.0.1 -p {port} -k '' -c fsync=off"
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "-w", "-D", data, "-l", log, "-o", options, "start")
         return Server("debian15", "127.0.0.1", port, "admin", "right-password")
 
     def __exit__(self, *_: object) -> None:

@@ -20,13 +20,19 @@ arrived_deliveries as (
     {{ new_deliveries('air_quality') }}
 ),
 
+oldest_new_delivery as (
+    select min(arrived_deliveries.delivery_id) as delivery_id
+    from arrived_deliveries
+),
+
 station_hours_of_new_deliveries as (
     select station_hours.*
     from station_hours
     inner join arrived_deliveries
         on station_hours._delivery_id = arrived_deliveries.delivery_id
-    where station_hours._delivery_id >= (
-        select min(arrived_deliveries.delivery_id) from arrived_deliveries
+    where
+        station_hours._delivery_id >= (
+        select oldest_new_delivery.delivery_id from oldest_new_delivery
     )
     {{ compute_once() }}
 ),

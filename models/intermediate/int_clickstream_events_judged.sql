@@ -20,6 +20,11 @@ arrived_deliveries as (
     {{ new_deliveries('clickstream') }}
 ),
 
+oldest_new_delivery as (
+    select min(arrived_deliveries.delivery_id) as delivery_id
+    from arrived_deliveries
+),
+
 events_of_new_deliveries as (
     select
         {{ dbt_utils.generate_surrogate_key([
@@ -36,8 +41,9 @@ events_of_new_deliveries as (
     inner join arrived_deliveries
         on events._delivery_id = arrived_deliveries.delivery_id
     -- lets the block range index skip all that was judged before
-    where events._delivery_id >= (
-        select min(arrived_deliveries.delivery_id) from arrived_deliveries
+    where
+        events._delivery_id >= (
+        select oldest_new_delivery.delivery_id from oldest_new_delivery
     )
     {{ compute_once() }}
 ),

@@ -19,6 +19,11 @@ arrived_deliveries as (
     {{ new_deliveries('sf_user') }}
 ),
 
+oldest_new_delivery as (
+    select min(arrived_deliveries.delivery_id) as delivery_id
+    from arrived_deliveries
+),
+
 users_of_new_deliveries as (
     select
         users.*,
@@ -29,9 +34,10 @@ users_of_new_deliveries as (
     from users
     inner join arrived_deliveries
         on users._delivery_id = arrived_deliveries.delivery_id
-    where users._delivery_id >= (
-        select min(arrived_deliveries.delivery_id) from arrived_deliveries
-    )
+    where
+        users._delivery_id >= (
+            select oldest_new_delivery.delivery_id from oldest_new_delivery
+        )
 ),
 
 judged as (

@@ -46,8 +46,9 @@ stations_freshness as (
     select
         cast('air_quality' as {{ dbt.type_string() }}) as feed,
         newest_measurement_of_station.station as segment,
-        {{ hours_between('newest_measurement_of_station.newest_at', 'newest_measurement.newest_at') }}
-            as hours_behind
+        {{ hours_between(
+            'newest_measurement_of_station.newest_at', 'newest_measurement.newest_at'
+        ) }} as hours_behind
     from newest_measurement_of_station
     cross join newest_measurement
 ),

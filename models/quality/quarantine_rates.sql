@@ -30,14 +30,23 @@ runs_numbered as (
     from runs_of_feeds
 ),
 
-rejected_of_runs as (
-    select
+-- a row of which one cell is rejected counts once
+rejected_rows as (
+    select distinct
         ledger.feed,
         ledger.run_id,
-        -- a row of which one cell is rejected counts once
-        count(distinct (ledger.delivery_id, ledger.source_row)) as rows_rejected
+        ledger.delivery_id,
+        ledger.source_row
     from ledger
-    group by ledger.feed, ledger.run_id
+),
+
+rejected_of_runs as (
+    select
+        rejected_rows.feed,
+        rejected_rows.run_id,
+        count(*) as rows_rejected
+    from rejected_rows
+    group by rejected_rows.feed, rejected_rows.run_id
 ),
 
 quarantine_rates as (

@@ -25,8 +25,9 @@ volume_scores as (
         trailing_days.deviation_rows,
         case
             when trailing_days.deviation_rows > 0
-                then (daily_volumes.row_count - trailing_days.mean_rows)
-                / trailing_days.deviation_rows
+                then
+                    (daily_volumes.row_count - trailing_days.mean_rows)
+                    / trailing_days.deviation_rows
             -- after a constant history any change is beyond every bound, an outage above all
             when daily_volumes.row_count = trailing_days.mean_rows then 0
             when daily_volumes.row_count > trailing_days.mean_rows then 99

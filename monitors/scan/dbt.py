@@ -154,7 +154,7 @@ def _failed_ancestor(
             continue
         seen.add(unique_id)
         if statuses.get(unique_id) in ("error", "fail", "runtime error"):
-            return unique_id
+            return str(unique_id)
         broken_test = _failed_test_of(unique_id, nodes, statuses)
         if broken_test:
             return broken_test
@@ -176,9 +176,8 @@ def _failed_test_of(
 
 
 def _is_test_on(node: Mapping[str, Any], unique_id: str) -> bool:
-    return node["resource_type"] in _TESTED and unique_id in (
-        node.get("depends_on", {}).get("nodes") or []
-    )
+    parents = node.get("depends_on", {}).get("nodes") or []
+    return bool(node["resource_type"] in _TESTED and unique_id in parents)
 
 
 def _relation(node: Mapping[str, Any]) -> str:

@@ -50,8 +50,9 @@ def grant_roles(connection: Connection, passwords: dict[str, str]) -> list[str]:
             if name.startswith("each_schema"):
                 continue
             connection.execute(text.encode())
-        for schema in _schemas(connection):
-            _grant_on_schema(connection, schema)
+        for schema, kind in _schemas(connection).items():
+            grants = sql.SQL(statements("grants.sql")[f"each_schema_{kind}"])
+            connection.execute(grants.format(schema=sql.Identifier(schema)))
         connection.commit()
     except psycopg.errors.InsufficientPrivilege as error:
         connection.rollback()
@@ -76,14 +77,6 @@ def _schemas(connection: Connection) -> dict[str, str]:
     """{schema: raw | built} of what Rampart and dbt use here."""
     rows = connection.execute(
         "select distinct split_part(raw_table, '.', 1), 'raw' from monitoring.feeds"
-        " union select unnest(array['staging', 'facts', 'salesforce_curated', 'quarantine']), 'built'"
+        " union select unnest(array['staging', 'facts', 'salesforce_curated']), 'built'"
     ).fetchall()
     return {row[0]: row[1] for row in rows}
-
-
-def _grant_on_schema(connection: Connection, schema: str) -> None:
-    kind = _schemas(connection)[schema]
-    text = statements("grants.sql")[f"each_schema_{kind}"]
-    connection.execute(
-        sql.SQL(text).format(schema=sql.Identifier(schema), name=sql.Literal(schema))  # type: ignore[arg-type]
-    )

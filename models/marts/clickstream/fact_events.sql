@@ -62,13 +62,13 @@ new_events as (
     from events_ranked
     where
         events_ranked.arrival_number = 1
-{%- if is_incremental() %}
+        {%- if is_incremental() %}
         and not exists (
             select 1
             from {{ this }} as taken
             where taken.event_key = events_ranked.event_key
         )
-{%- endif %}
+        {%- endif %}
 )
 
 select * from new_events

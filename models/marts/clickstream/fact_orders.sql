@@ -51,13 +51,13 @@ orders as (
     from purchases
     where
         purchases.purchase_number = 1
-{%- if is_incremental() %}
+        {%- if is_incremental() %}
         and not exists (
             select 1
             from {{ this }} as taken
             where taken.transaction_id = purchases.transaction_id
         )
-{%- endif %}
+        {%- endif %}
 )
 
 select * from orders

@@ -1,0 +1,3 @@
+{{ config(schema='quarantine') }}
+
+{{ ledger_of(ref('violations')) }}

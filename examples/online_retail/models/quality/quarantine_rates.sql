@@ -1,0 +1,1 @@
+{{ quarantine_rates_of(ref('ledger')) }}

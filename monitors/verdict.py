@@ -1,0 +1,82 @@
+"""The outcome of a command: what was loaded, built and found, and the exit code it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from monitors.arrival.loader import Loaded
+from monitors.errors import ExitCode
+from monitors.results import CheckResult, Status, worst
+
+
+@dataclass(frozen=True, slots=True)
+class FeedLoad:
+    """What one feed brought in this run."""
+
+    feed: str
+    files: tuple[Loaded, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    """(file, why) of those that could not be loaded at all."""
+    required: bool = True
+
+    @property
+    def new(self) -> list[Loaded]:
+        return [file for file in self.files if file.delivery is not None]
+
+    @property
+    def rows(self) -> int:
+        return sum(file.delivery.rows for file in self.files if file.delivery)
+
+    @property
+    def dead_letters(self) -> int:
+        return sum(file.delivery.dead_letters for file in self.files if file.delivery)
+
+    @property
+    def refused(self) -> list[Loaded]:
+        return [file for file in self.new if file.delivery and file.delivery.admission == "refused"]
+
+    @property
+    def is_absent(self) -> bool:
+        """There was no file at all, new or old."""
+        return not self.files and not self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a command. `exit_code` is what a scheduler gets."""
+
+    run_id: str
+    exit_code: int = ExitCode.OK
+    loads: tuple[FeedLoad, ...] = ()
+    results: tuple[CheckResult, ...] = ()
+    red_since: dict[tuple[str, str], tuple[datetime, str]] = field(default_factory=dict)
+    alerts: tuple[str, ...] = ()
+    build_exit_code: int | None = None
+    scanned: bool = False
+
+    @property
+    def red(self) -> list[CheckResult]:
+        """Red checks, the most severe first."""
+        order = ["critical", "high", "medium", "low"]
+        found = [result for result in self.results if result.is_red]
+        return sorted(found, key=lambda each: (order.index(each.severity.value), each.status.rank))
+
+    @property
+    def status(self) -> Status:
+        return worst(self.results)
+
+    def plus(self, other: Verdict) -> Verdict:
+        """Both outcomes as one; the worse exit code counts."""
+        return replace(
+            self,
+            exit_code=max(self.exit_code, other.exit_code),
+            loads=self.loads + other.loads,
+            results=self.results + other.results,
+            red_since={**self.red_since, **other.red_since},
+            alerts=self.alerts + other.alerts,
+            build_exit_code=self.build_exit_code
+            if other.build_exit_code is None
+            else other.build_exit_code,
+            scanned=self.scanned or other.scanned,
+        )
