@@ -20,7 +20,7 @@ arrived_deliveries as (
     {{ new_deliveries('air_quality') }}
 ),
 
-oldest_new_delivery as (
+oldest_new as (
     select min(arrived_deliveries.delivery_id) as delivery_id
     from arrived_deliveries
 ),
@@ -30,10 +30,7 @@ station_hours_of_new_deliveries as (
     from station_hours
     inner join arrived_deliveries
         on station_hours._delivery_id = arrived_deliveries.delivery_id
-    where
-        station_hours._delivery_id >= (
-        select oldest_new_delivery.delivery_id from oldest_new_delivery
-    )
+    where station_hours._delivery_id >= (select oldest_new.delivery_id from oldest_new)
     {{ compute_once() }}
 ),
 

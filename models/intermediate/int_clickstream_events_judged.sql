@@ -20,7 +20,7 @@ arrived_deliveries as (
     {{ new_deliveries('clickstream') }}
 ),
 
-oldest_new_delivery as (
+oldest_new as (
     select min(arrived_deliveries.delivery_id) as delivery_id
     from arrived_deliveries
 ),
@@ -41,10 +41,7 @@ events_of_new_deliveries as (
     inner join arrived_deliveries
         on events._delivery_id = arrived_deliveries.delivery_id
     -- lets the block range index skip all that was judged before
-    where
-        events._delivery_id >= (
-        select oldest_new_delivery.delivery_id from oldest_new_delivery
-    )
+    where events._delivery_id >= (select oldest_new.delivery_id from oldest_new)
     {{ compute_once() }}
 ),
 

@@ -19,7 +19,7 @@ arrived_deliveries as (
     {{ new_deliveries('sf_user') }}
 ),
 
-oldest_new_delivery as (
+oldest_new as (
     select min(arrived_deliveries.delivery_id) as delivery_id
     from arrived_deliveries
 ),
@@ -34,10 +34,7 @@ users_of_new_deliveries as (
     from users
     inner join arrived_deliveries
         on users._delivery_id = arrived_deliveries.delivery_id
-    where
-        users._delivery_id >= (
-            select oldest_new_delivery.delivery_id from oldest_new_delivery
-        )
+    where users._delivery_id >= (select oldest_new.delivery_id from oldest_new)
 ),
 
 judged as (

@@ -12,7 +12,7 @@ import fnmatch
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -162,6 +162,7 @@ class _Intake:
         self.next_row = 1
         self.dead: list[DeadLetter] = []
         self.drift = raw.NO_DRIFT
+        self.broken: str | None = None
         self.columns: list[str] = [raw.PAYLOAD] if feed.format == "jsonl" else []
         self._empty: Counter[str] = Counter()
         self._sampled = 0
@@ -177,21 +178,17 @@ class _Intake:
 
     def take(self, path: Path, progress: Progress | None) -> str | None:
         """Load everything that can be read; says why the file is not whole, if it is not."""
-        segment: list[Batch] = []
-        held = 0
-        broken = None
-        try:
-            for batch in self._batches(read_blocks(path, self.digest, progress)):
-                segment.append(batch)
-                held += sum(map(len, batch.lines))
-                if held >= SEGMENT_BYTES:
-                    self._load(segment)
-                    segment, held = [], 0
-        except BrokenFile as error:
-            broken = str(error)
+        batches = self._until_broken(self._batches(read_blocks(path, self.digest, progress)))
+        batch = next(batches, None)
+        while batch is not None:
+            if self._needs_judging(batch):
+                self._judge(batch)
+                batch = next(batches, None)
+            else:
+                batch = self._load_sound(batch, batches)
+        if self.broken:
             self._finish_digest(path)
-        self._load(segment)
-        return broken
+        return self.broken
 
     # ---------------------------------------------------------------- reading
 
@@ -207,6 +204,13 @@ class _Intake:
                     yield rest
                 continue
             yield batch
+
+    def _until_broken(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Batches up to where the file turns out not to be whole; `broken` then says why."""
+        try:
+            yield from batches
+        except BrokenFile as error:
+            self.broken = str(error)
 
     def _take_header(self, batch: Batch) -> Batch | None:
         """The first record that is not blank names the columns."""
@@ -231,34 +235,52 @@ class _Intake:
 
     # ---------------------------------------------------------------- loading
 
-    def _load(self, batches: list[Batch]) -> None:
-        """One COPY for all that looks sound; when it fails, each batch by itself."""
-        sound = [batch for batch in batches if not self._needs_judging(batch)]
-        if len(sound) == len(batches) and self._copied(batches):
-            return
+    def _load_sound(self, first: Batch, more: Iterator[Batch]) -> Batch | None:
+        """One COPY from `first` on; when it fails, each batch by itself. Returns the batch after.
+
+        The next batch is read and cut while Postgres parses the one before: a segment ends only
+        at SEGMENT_BYTES, or before a batch that is to be judged.
+        """
+        taken: list[Batch] = []
+        ahead: Batch | None = first
+        row = self.next_row
+
+        def parts() -> Iterator[bytes]:
+            nonlocal ahead, row
+            held = 0
+            while ahead is not None and held < SEGMENT_BYTES and not self._needs_judging(ahead):
+                taken.append(ahead)
+                held += sum(map(len, ahead.lines))
+                records = whole_records(ahead)
+                part = self._with_lineage(records, row)
+                row += len(records)
+                ahead = next(more, None)  # before the write: it may fail, and `taken` is then whole
+                yield part
+
+        if self._copy(parts()):
+            self._count(taken, row)
+        else:
+            for batch in taken:
+                self._load_alone(batch)
+        return ahead
+
+    def _load_alone(self, batch: Batch) -> None:
+        records = whole_records(batch)
+        if self._copy([self._with_lineage(records, self.next_row)]):
+            self._count([batch], self.next_row + len(records))
+        else:
+            self._judge(batch)
+
+    def _count(self, batches: list[Batch], next_row: int) -> None:
+        self.rows += next_row - self.next_row
+        self.next_row = next_row
         for batch in batches:
-            if self._needs_judging(batch) or not self._copied([batch]):
-                self._judge(batch)
+            if self.feed.format == "jsonl" or self._sampled >= SAMPLE_RECORDS:
+                break
+            self._sample(whole_records(batch))
 
     def _needs_judging(self, batch: Batch) -> bool:
         return batch.doubtful or not self._is_utf8
-
-    def _copied(self, batches: list[Batch]) -> bool:
-        if not batches:
-            return True
-        first = self.next_row
-        parts: list[bytes] = []
-        records = [whole_records(batch) for batch in batches]
-        for part in records:
-            parts.append(self._with_lineage(part, first))
-            first += len(part)
-        if not self._copy(parts):
-            return False
-        self.rows += first - self.next_row
-        self.next_row = first
-        for part in records:
-            self._sample(part)
-        return True
 
     def _with_lineage(self, lines: list[bytes], first: int) -> bytes:
         """`delivery,row,` before every line, in one formatting operation at C speed."""
@@ -275,7 +297,7 @@ class _Intake:
     def _mark(self) -> bytes:
         return b"\x02" if self.feed.format == "jsonl" else self.feed.delimiter.encode()
 
-    def _copy(self, parts: list[bytes]) -> bool:
+    def _copy(self, parts: Iterable[bytes]) -> bool:
         """False when Postgres refuses a record; the savepoint leaves nothing of the attempt."""
         try:
             with (

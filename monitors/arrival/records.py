@@ -145,17 +145,21 @@ def cut_csv(blocks: Iterator[bytes], delimiter: bytes = b",") -> Iterator[Batch]
             yield Batch(held, first, doubtful=False)
             held = []
             continue
-        keep = _open_tail(held) if more else 0
+        parts = _around_quotes(text)
+        keep = _open_tail(held) if more and _is_open(parts) else 0
         too_long = keep and sum(map(len, held[-keep:])) > MAX_RECORD_BYTES
         if too_long:
             keep = 0
         batch = held[: len(held) - keep] if keep else held
         held = held[len(held) - keep :] if keep else []
+        if keep:
+            parts = _around_quotes(b"\n".join(batch))
         if batch:
-            yield _quoted_batch(batch, first, delimiter, bool(too_long))
+            yield _quoted_batch(batch, parts, first, delimiter, bool(too_long))
         first += len(batch)
     if held:
-        yield _quoted_batch(held, first, delimiter, False)
+        parts = _around_quotes(b"\n".join(held))
+        yield _quoted_batch(held, parts, first, delimiter, False)
 
 
 def judge_csv(batch: Batch, columns: int, delimiter: str, encoding: str) -> Iterator[
@@ -238,10 +242,10 @@ _LONE_SURROGATE = re.compile(
 
 def _odd_json(lines: list[bytes]) -> bool:
     """Whether something here may pass Postgres' syntax check and still not be a readable object."""
-    text = b"\n".join(lines)
-    if not text.startswith(b"{") or text.count(b"\n{") != len(lines) - 1:
+    if b"".join([line[:1] for line in lines]) != b"{" * len(lines):
         return True
-    if b"\\u" in text:
+    text = b"\n".join(lines)
+    if b"\\" in text and b"\\u" in text:  # looking for one byte is much faster than for two
         if b"\\u0000" in text:
             return True
         if (b"\\ud" in text or b"\\uD" in text) and _LONE_SURROGATE.search(text):
@@ -250,17 +254,12 @@ def _odd_json(lines: list[bytes]) -> bool:
 
 
 def _open_tail(lines: list[bytes]) -> int:
-    """How many lines at the end belong to a record whose quote is still open."""
-    if sum(line.count(b'"') for line in lines) % 2 == 0:
-        return 0
-    quotes = 0
-    # the open record begins at the last line at which an even number of quotes lies before
-    begin = 0
-    for index, line in enumerate(lines):
-        if quotes % 2 == 0:
-            begin = index
-        quotes += line.count(b'"')
-    return len(lines) - begin
+    """How many lines at the end belong to a record whose quote is still open, quotes being odd."""
+    # it begins at the last line that has an even number of quotes before it and an odd one within
+    for back, line in enumerate(reversed(lines), start=1):
+        if line.count(b'"') % 2:
+            return back
+    return 0
 
 
 def whole_records(batch: Batch) -> list[bytes]:
@@ -288,32 +287,38 @@ def whole_records(batch: Batch) -> list[bytes]:
     return records + ([b"\n".join(open_record)] if open_record else [])
 
 
-def _quoted_batch(lines: list[bytes], first: int, delimiter: bytes, doubtful: bool) -> Batch:
-    multiline = any(line.count(b'"') % 2 for line in lines if b'"' in line)
-    return Batch(lines, first, doubtful or _stray_quote(lines, delimiter), multiline)
+def _around_quotes(text: bytes) -> list[bytes]:
+    """What lies outside and what lies inside of quotes, in turns; the outermost are never empty."""
+    return (b"\n%b\n" % text).split(b'"')
 
 
-def _stray_quote(lines: list[bytes], delimiter: bytes) -> bool:
-    """Whether some quote neither opens nor closes a field, by counting; errs towards yes.
+def _is_open(parts: list[bytes]) -> bool:
+    return len(parts) % 2 == 0
 
-    Doubled quotes are taken out first; what is left must touch a delimiter or a line end on the
-    outside. A quote that touches on both sides would be counted twice, so it counts as stray.
+
+def _quoted_batch(
+    lines: list[bytes], parts: list[bytes], first: int, delimiter: bytes, doubtful: bool
+) -> Batch:
+    multiline = b"\n" in b"".join(parts[1::2])
+    return Batch(lines, first, doubtful or _stray_quote(parts, delimiter), multiline)
+
+
+def _stray_quote(parts: list[bytes], delimiter: bytes) -> bool:
+    """Whether some quote neither opens nor closes a whole field, nor is doubled inside one.
+
+    An empty part outside of quotes is a doubled quote: the field goes on. Without those, each
+    quoted field is one quote between two parts, and must touch a delimiter or a line end on both
+    of its sides.
     """
-    text = b"\n" + b"\n".join(line.removesuffix(b"\r") for line in lines) + b"\n"
-    text = text.replace(b'""', b"")
-    total = text.count(b'"')
-    outside = (
-        text.count(delimiter + b'"')
-        + text.count(b'\n"')
-        + text.count(b'"' + delimiter)
-        + text.count(b'"\n')
-    )
-    both = sum(
-        text.count(left + b'"' + right)
-        for left in (delimiter, b"\n")
-        for right in (delimiter, b"\n")
-    )
-    return total != outside or both > 0
+    if _is_open(parts):
+        return True
+    outside = b'"'.join(filter(None, parts[::2]))
+    if b"\r" in outside:
+        outside = outside.replace(b"\r\n", b"\n")
+    fields = outside.count(b'"')
+    opened = outside.count(delimiter + b'"') + outside.count(b'\n"')
+    closed = outside.count(b'"' + delimiter) + outside.count(b'"\n')
+    return not opened == closed == fields
 
 
 def _text(line: bytes, encoding: str) -> str:

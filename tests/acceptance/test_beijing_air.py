@@ -33,8 +33,7 @@ def test_every_cell_is_measured_declared_missing_or_rejected(
     shutil.copy(SOURCE, project / "measurements.csv.gz")
 
     loaded = DataMonitor(project).load("air_quality", [project / "measurements.csv.gz"])
-    built = DataMonitor(project).build(["+fact_air_quality_measurements", "+violations",
-                                        "+conservation", "air_quality_frozen_runs"])  # fmt: skip
+    built = DataMonitor(project).build()
     expected = _counted_from_the_file()
 
     assert 0 == loaded.exit_code

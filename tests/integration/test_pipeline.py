@@ -41,9 +41,7 @@ class Warehouse:
 
 
 @pytest.fixture(scope="module", params=["embedded_server", "debian_server"])
-def mornings(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Warehouse:
+def mornings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """History as a first run, the deliveries of this morning as a second one."""
     server: Server = request.getfixturevalue(request.param)
     patch = pytest.MonkeyPatch()

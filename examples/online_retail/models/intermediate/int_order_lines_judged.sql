@@ -19,6 +19,11 @@ arrived_deliveries as (
     {{ rampart.new_deliveries('order_lines') }}
 ),
 
+oldest_new as (
+    select min(arrived_deliveries.delivery_id) as delivery_id
+    from arrived_deliveries
+),
+
 order_lines_of_new_deliveries as (
     select
         order_lines.*,
@@ -45,9 +50,7 @@ order_lines_of_new_deliveries as (
     inner join arrived_deliveries
         on order_lines._delivery_id = arrived_deliveries.delivery_id
     -- lets the block range index skip all that was judged before
-    where order_lines._delivery_id >= (
-        select min(arrived_deliveries.delivery_id) from arrived_deliveries
-    )
+    where order_lines._delivery_id >= (select oldest_new.delivery_id from oldest_new)
     {{ rampart.compute_once() }}
 ),
 

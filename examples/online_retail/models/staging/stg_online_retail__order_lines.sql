@@ -12,7 +12,7 @@ renamed as (
         nullif(trim(source.invoiceno), '') as order_id,
         nullif(trim(source.stockcode), '') as stock_code,
         -- customers come as 17850.0
-        nullif({{ dbt.split_part('trim(source.customerid)', "'.'", 1) }}, '') as customer_id,
+        nullif(regexp_replace(trim(source.customerid), '[.]0$', ''), '') as customer_id,
 
         ---------- text
         nullif(trim(source.description), '') as description,
