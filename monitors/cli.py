@@ -86,8 +86,12 @@ def demo(keep: bool) -> ExitCode:
 
     Ends with 0 when it ran, and says which exit code the scan gave.
     """
-    from monitors.demo import run_demo
+    from monitors import log
+    from monitors.demo import LOG_FILE, run_demo
 
+    # The story on the screen is enough; everything else is in its log.
+    quiet = settings.log_file or LOG_FILE
+    log.configure(level="error", log_file=quiet, file_level="info")
     run_demo(keep=keep, say=click.echo)
     return ExitCode.OK
 

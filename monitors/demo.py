@@ -18,6 +18,7 @@ from monitors.warehouse.embedded import EmbeddedPostgres
 
 Say = Callable[[str], None]
 HOME = Path(".rampart") / "demo"
+LOG_FILE = Path(".rampart") / "demo.log"
 PROJECT = (
     "dbt_project.yml",
     "packages.yml",
@@ -128,5 +129,6 @@ Where to look next
   rampart db psql -c "{rules}"
   rampart db psql -c "{verdicts}"
   rampart scan --select clickstream    # the verdict again, with its exit code
+  jq -c 'select(.stage)' ../demo.log    # how long each stage took, and what it counted
   rampart db stop    # when you are done
 """

@@ -40,11 +40,16 @@ def hide(secret: str | None) -> None:
 
 
 def configure(
-    *, level: str = "info", log_file: Path | None = None, pretty: bool | None = None
+    *,
+    level: str = "info",
+    log_file: Path | None = None,
+    file_level: str | None = None,
+    pretty: bool | None = None,
 ) -> None:
     """Send logs to stderr (pretty when it is a terminal) and, if asked, to a rotating file as JSON.
 
-    `level` is one of debug, info, warning, error. The file turns over at 10 MB and keeps five.
+    Levels are debug, info, warning, error; the file's is the same unless `file_level` says another.
+    The file turns over at 10 MB and keeps five.
     """
     as_json = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
@@ -69,9 +74,10 @@ def configure(
     for old in list(root.handlers):
         root.removeHandler(old)
         old.close()
-    root.setLevel(level.upper())
+    root.setLevel(logging.DEBUG)
     root.propagate = False
     stream = logging.StreamHandler(sys.stderr)
+    stream.setLevel(level.upper())
     stream.setFormatter(as_text if _is_pretty(pretty) else as_json)
     root.addHandler(stream)
     if log_file is not None:
@@ -79,6 +85,7 @@ def configure(
         rotating = RotatingFileHandler(
             log_file, maxBytes=FILE_BYTES, backupCount=FILE_BACKUPS, encoding="utf-8"
         )
+        rotating.setLevel((file_level or level).upper())
         rotating.setFormatter(as_json)
         root.addHandler(rotating)
 

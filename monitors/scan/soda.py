@@ -169,7 +169,7 @@ def _not_evaluated(definition: Definition, complaints: list[str]) -> CheckResult
 
 
 def _with_counts(result: CheckResult, connection: Connection) -> CheckResult:
-    """The count and its base, from the check's own `counts:` query."""
+    """The count and its base, from the check's own `counts:` query; one column is the base alone."""
     query = result.attributes.get("counts")
     if not query:
         return result
@@ -179,7 +179,8 @@ def _with_counts(result: CheckResult, connection: Connection) -> CheckResult:
     except psycopg.Error as error:
         log.warning("a counts query failed", check_id=result.check_id, reason=str(error).strip())
         return result
-    numerator, denominator = ((*row, None, None) if row else (None, None))[:2]
+    values = row or (None, None)
+    numerator, denominator = values[:2] if len(values) > 1 else (result.metric_value, values[0])
     return result.with_counts(_number(numerator), _number(denominator))
 
 
