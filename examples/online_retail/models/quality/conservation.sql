@@ -1,4 +1,4 @@
-{{ conservation_of(
+{{ rampart.conservation_of(
     'order_lines',
     judged=ref('int_order_lines_judged'),
     mart=ref('fact_order_lines'),

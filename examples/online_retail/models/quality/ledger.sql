@@ -1,3 +1,3 @@
 {{ config(schema='quarantine') }}
 
-{{ ledger_of(ref('violations')) }}
+{{ rampart.ledger_of(ref('violations')) }}

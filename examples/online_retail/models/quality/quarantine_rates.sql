@@ -1,1 +1,1 @@
-{{ quarantine_rates_of(ref('ledger')) }}
+{{ rampart.quarantine_rates_of(ref('ledger')) }}
