@@ -1,123 +1,296 @@
-{% macro scd2(entity, rows, presences, extracts, natural_key, tracked, untracked=[], deleted_flag=none) %}
-{#- see _macros.yml for the contract; every step below is a pure function of the admitted rows -#}
+{% macro scd2(
+    entity, rows, natural_key, tracked, untracked=[], accepted='rejected_by is null', deleted_flag=none,
+    key_expression=none
+) %}
+{#- The contract is in _macros.yml, the reasons in docs/decisions/0001 and 0007. -#}
 {%- set attributes = tracked + untracked %}
+{%- set key = natural_key %}
+{%- set row_key = key_expression or (rows ~ '.' ~ key) %}
+{%- set says_deleted = 'coalesce(' ~ rows ~ '.' ~ deleted_flag ~ ', false)' if deleted_flag else 'false' %}
+{%- set incremental = is_incremental() %}
+---------- the extracts, in the order of the moments they state
 {{ entity }}_extracts as (
     select
-        extracts.delivery_id,
-        extracts.extracted_at,
-        extracts.extract_number,
-        min(case when extracts.kind = 'full' then extracts.extract_number end) over (
-            order by extracts.extract_number
+        deliveries.delivery_id,
+        deliveries.extracted_at,
+        deliveries.kind,
+        taken.is_new,
+        row_number() over (
+            order by deliveries.extracted_at, deliveries.sequence
+        ) as extract_number
+    from {{ source('rampart_store', 'scd2_extracts') }} as taken
+    inner join {{ source('rampart_store', 'deliveries') }} as deliveries
+        on taken.delivery_id = deliveries.delivery_id
+    where taken.relation = '{{ this }}'
+),
+
+{{ entity }}_extracts_ahead as (
+    select
+        {{ entity }}_extracts.*,
+        min(case when {{ entity }}_extracts.kind = 'full' then {{ entity }}_extracts.extract_number end) over (
+            order by {{ entity }}_extracts.extract_number
             rows between 1 following and unbounded following
         ) as next_full_number
-    from (
-        select
-            {{ extracts }}.delivery_id,
-            {{ extracts }}.extracted_at,
-            {{ extracts }}.kind,
-            row_number() over (
-                order by {{ extracts }}.extracted_at, {{ extracts }}.sequence
-            ) as extract_number
-        from {{ extracts }}
-    ) as extracts
+    from {{ entity }}_extracts
+),
+{%- if incremental %}
+
+---------- the keys that the new extracts say anything new about
+{{ entity }}_order as (
+    -- with every new extract later than all before, only current versions can change
+    select coalesce(
+        min(case when {{ entity }}_extracts.is_new then {{ entity }}_extracts.extracted_at end)
+        > max(case when not {{ entity }}_extracts.is_new then {{ entity }}_extracts.extracted_at end),
+        true
+    ) as is_in_order
+    from {{ entity }}_extracts
 ),
 
-{{ entity }}_presences as (
+{{ entity }}_new_rows as (
     select
-        presences.{{ natural_key }},
-        presences.extract_number,
-        presences.next_full_number,
-        lead(presences.extract_number) over (
-            partition by presences.{{ natural_key }}
-            order by presences.extract_number
-        ) as next_presence_number
-    from (
-        select distinct
-            {{ presences }}.{{ natural_key }},
-            {{ entity }}_extracts.extract_number,
-            {{ entity }}_extracts.next_full_number
-        from {{ presences }}
-        inner join {{ entity }}_extracts
-            on {{ presences }}._delivery_id = {{ entity }}_extracts.delivery_id
-        where {{ presences }}.{{ natural_key }} is not null
-    ) as presences
-),
-
-{{ entity }}_absences as (
-    select
-        {{ entity }}_presences.{{ natural_key }},
-        {{ entity }}_presences.next_full_number as extract_number
-    from {{ entity }}_presences
-    where
-        {{ entity }}_presences.next_full_number is not null
-        and (
-            {{ entity }}_presences.next_presence_number is null
-            or {{ entity }}_presences.next_full_number < {{ entity }}_presences.next_presence_number
-        )
-),
-
-{{ entity }}_states as (
-    select
-        {{ rows }}.{{ natural_key }},
-        {{ entity }}_extracts.extract_number,
+        {{ row_key }} as {{ key }},
+        {{ entity }}_extracts.delivery_id,
         {{ entity }}_extracts.extracted_at,
+        {{ entity }}_extracts.kind,
+        {{ rows }}.{{ accepted }} as is_statement,
         {%- for attribute in attributes %}
         {{ rows }}.{{ attribute }},
         {%- endfor %}
-        {{ 'coalesce(' ~ rows ~ '.' ~ deleted_flag ~ ', false)' if deleted_flag else 'false' }} as is_deleted,
-        false as is_absence
+        {{ says_deleted }} as is_deleted
     from {{ rows }}
     inner join {{ entity }}_extracts
         on {{ rows }}._delivery_id = {{ entity }}_extracts.delivery_id
+    where {{ entity }}_extracts.is_new and {{ row_key }} is not null
+),
+
+{%- for mode in ['in_order', 'late'] %}
+
+{{ entity }}_differing_{{ mode }} as (
+    select {{ entity }}_new_rows.{{ key }}
+    from {{ entity }}_new_rows
+    left join {{ this }} as versions
+        on
+            {{ entity }}_new_rows.{{ key }} = versions.{{ key }}
+            {%- if mode == 'in_order' %}
+            and versions.is_current
+            {%- else %}
+            and {{ entity }}_new_rows.extracted_at >= versions.valid_from
+            and (
+                versions.valid_to is null
+                or {{ entity }}_new_rows.extracted_at < versions.valid_to
+            )
+            {%- endif %}
+    where
+        {{ 'not ' if mode == 'late' }}(select {{ entity }}_order.is_in_order from {{ entity }}_order)
+        and {{ entity }}_new_rows.is_statement
+        and (
+            versions.{{ key }} is null
+            or versions.is_deleted <> {{ entity }}_new_rows.is_deleted
+            {%- for attribute in attributes %}
+            or versions.{{ attribute }} is distinct from {{ entity }}_new_rows.{{ attribute }}
+            {%- endfor %}
+        )
+),
+
+{{ entity }}_absent_{{ mode }} as (
+    select versions.{{ key }}
+    from {{ this }} as versions
+    inner join {{ entity }}_extracts
+        on
+            {{ entity }}_extracts.is_new
+            and {{ entity }}_extracts.kind = 'full'
+            {%- if mode == 'late' %}
+            and {{ entity }}_extracts.extracted_at >= versions.valid_from
+            and (
+                versions.valid_to is null
+                or {{ entity }}_extracts.extracted_at < versions.valid_to
+            )
+            {%- endif %}
+    where
+        {{ 'not ' if mode == 'late' }}(select {{ entity }}_order.is_in_order from {{ entity }}_order)
+        {%- if mode == 'in_order' %}
+        and versions.is_current
+        {%- endif %}
+        and not versions.is_deleted
+        and not exists (
+            select 1
+            from {{ entity }}_new_rows
+            where
+                {{ entity }}_new_rows.delivery_id = {{ entity }}_extracts.delivery_id
+                and {{ entity }}_new_rows.{{ key }} = versions.{{ key }}
+        )
+),
+{%- endfor %}
+
+{{ entity }}_touched as (
+    select {{ entity }}_differing_in_order.{{ key }} from {{ entity }}_differing_in_order
+    union
+    select {{ entity }}_absent_in_order.{{ key }} from {{ entity }}_absent_in_order
+    union
+    select {{ entity }}_differing_late.{{ key }} from {{ entity }}_differing_late
+    union
+    select {{ entity }}_absent_late.{{ key }} from {{ entity }}_absent_late
+),
+{%- endif %}
+
+---------- what each extract says of each key: a statement, or no more than that it is there
+{{ entity }}_mentions as (
+    {%- if incremental %}
+    -- in order: the current version stands for all that was said before
+    select
+        versions.{{ key }},
+        0 as extract_number,
+        versions.valid_from as extracted_at,
+        (
+            select min({{ entity }}_extracts.extract_number)
+            from {{ entity }}_extracts
+            where {{ entity }}_extracts.is_new and {{ entity }}_extracts.kind = 'full'
+        ) as next_full_number,
+        0 as _source_row,
+        true as is_statement,
+        {%- for attribute in attributes %}
+        versions.{{ attribute }},
+        {%- endfor %}
+        versions.is_deleted
+    from {{ this }} as versions
+    inner join {{ entity }}_touched
+        on versions.{{ key }} = {{ entity }}_touched.{{ key }}
+    where
+        versions.is_current
+        and (select {{ entity }}_order.is_in_order from {{ entity }}_order)
 
     union all
 
+    {% endif %}
     select
-        {{ entity }}_absences.{{ natural_key }},
-        {{ entity }}_extracts.extract_number,
-        {{ entity }}_extracts.extracted_at,
+        {{ row_key }} as {{ key }},
+        {{ entity }}_extracts_ahead.extract_number,
+        {{ entity }}_extracts_ahead.extracted_at,
+        {{ entity }}_extracts_ahead.next_full_number,
+        {{ rows }}._source_row,
+        {{ rows }}.{{ accepted }} as is_statement,
+        {%- for attribute in attributes %}
+        {{ rows }}.{{ attribute }},
+        {%- endfor %}
+        {{ says_deleted }} as is_deleted
+    from {{ rows }}
+    inner join {{ entity }}_extracts_ahead
+        on {{ rows }}._delivery_id = {{ entity }}_extracts_ahead.delivery_id
+    {%- if incremental %}
+    inner join {{ entity }}_touched
+        on {{ row_key }} = {{ entity }}_touched.{{ key }}
+    {%- endif %}
+    where
+        {{ row_key }} is not null
+        {%- if incremental %}
+        and (
+            {{ entity }}_extracts_ahead.is_new
+            or not (select {{ entity }}_order.is_in_order from {{ entity }}_order)
+        )
+        {%- endif %}
+),
+
+{{ entity }}_mentions_in_order as (
+    select
+        {{ entity }}_mentions.*,
+        lead({{ entity }}_mentions.extract_number) over by_extract as next_number,
+        -- only what may change anything goes on; what follows looks at it exactly
+        {{ entity }}_mentions.is_statement
+        and not coalesce(
+            lag({{ entity }}_mentions.is_statement) over by_extract
+            and lag({{ entity }}_mentions.extract_number) over by_extract
+            < {{ entity }}_mentions.extract_number
+            and lag({{ entity }}_mentions.is_deleted) over by_extract
+            = {{ entity }}_mentions.is_deleted
+            {%- for attribute in attributes %}
+            and lag({{ entity }}_mentions.{{ attribute }}) over by_extract
+            is not distinct from {{ entity }}_mentions.{{ attribute }}
+            {%- endfor %}
+            and coalesce(
+                lag({{ entity }}_mentions.next_full_number) over by_extract
+                >= {{ entity }}_mentions.extract_number,
+                true
+            ),
+            false
+        ) as may_change
+    from {{ entity }}_mentions
+    window by_extract as (
+        partition by {{ entity }}_mentions.{{ key }}
+        order by
+            {{ entity }}_mentions.extract_number,
+            {{ entity }}_mentions.is_statement,
+            {{ entity }}_mentions._source_row
+    )
+),
+
+---------- the states of each key
+{{ entity }}_states as (
+    select
+        {{ entity }}_mentions_in_order.{{ key }},
+        {{ entity }}_mentions_in_order.extract_number,
+        {{ entity }}_mentions_in_order.extracted_at,
+        {%- for attribute in attributes %}
+        {{ entity }}_mentions_in_order.{{ attribute }},
+        {%- endfor %}
+        {{ entity }}_mentions_in_order.is_deleted,
+        1 as is_statement
+    from {{ entity }}_mentions_in_order
+    where
+        {{ entity }}_mentions_in_order.may_change
+        -- of several rows of one key in one extract the last one counts
+        and {{ entity }}_mentions_in_order.next_number
+        is distinct from {{ entity }}_mentions_in_order.extract_number
+
+    union all
+
+    -- gone: a full extract does not mention a key that was mentioned before
+    select
+        {{ entity }}_mentions_in_order.{{ key }},
+        {{ entity }}_extracts_ahead.extract_number,
+        {{ entity }}_extracts_ahead.extracted_at,
         {%- for attribute in attributes %}
         null as {{ attribute }},
         {%- endfor %}
         true as is_deleted,
-        true as is_absence
-    from {{ entity }}_absences
-    inner join {{ entity }}_extracts
-        on {{ entity }}_absences.extract_number = {{ entity }}_extracts.extract_number
+        0 as is_statement
+    from {{ entity }}_mentions_in_order
+    inner join {{ entity }}_extracts_ahead
+        on {{ entity }}_mentions_in_order.next_full_number = {{ entity }}_extracts_ahead.extract_number
+    where
+        {{ entity }}_mentions_in_order.next_number is null
+        or {{ entity }}_mentions_in_order.next_full_number < {{ entity }}_mentions_in_order.next_number
 ),
 
-{{ entity }}_states_numbered as (
+{{ entity }}_states_in_order as (
     select
         {{ entity }}_states.*,
-        -- an absence carries what was last known: all states up to the next statement are one group
-        sum(case when {{ entity }}_states.is_absence then 0 else 1 end) over (
-            partition by {{ entity }}_states.{{ natural_key }}
-            order by {{ entity }}_states.extract_number
-        ) as statement_number,
-        lead({{ entity }}_states.extracted_at) over (
-            partition by {{ entity }}_states.{{ natural_key }}
-            order by {{ entity }}_states.extract_number
-        ) as next_extracted_at
+        sum({{ entity }}_states.is_statement) over by_extract as statement_number,
+        lead({{ entity }}_states.extracted_at) over by_extract as next_extracted_at
     from {{ entity }}_states
+    window by_extract as (
+        partition by {{ entity }}_states.{{ key }}
+        order by {{ entity }}_states.extract_number
+    )
 ),
 
 {{ entity }}_states_known as (
     select
-        {{ entity }}_states_numbered.{{ natural_key }},
-        {{ entity }}_states_numbered.extract_number,
-        {{ entity }}_states_numbered.extracted_at,
-        {{ entity }}_states_numbered.next_extracted_at,
-        {{ entity }}_states_numbered.is_deleted,
+        {{ entity }}_states_in_order.{{ key }},
+        {{ entity }}_states_in_order.extract_number,
+        {{ entity }}_states_in_order.extracted_at,
+        {{ entity }}_states_in_order.next_extracted_at,
+        {{ entity }}_states_in_order.is_deleted,
         {%- for attribute in attributes %}
-        first_value({{ entity }}_states_numbered.{{ attribute }}) over (
+        -- who is gone keeps what was last said of it
+        first_value({{ entity }}_states_in_order.{{ attribute }}) over (
             partition by
-                {{ entity }}_states_numbered.{{ natural_key }},
-                {{ entity }}_states_numbered.statement_number
-            order by {{ entity }}_states_numbered.extract_number
+                {{ entity }}_states_in_order.{{ key }},
+                {{ entity }}_states_in_order.statement_number
+            order by {{ entity }}_states_in_order.extract_number
         ) as {{ attribute }}{{ ',' if not loop.last }}
         {%- endfor %}
-    from {{ entity }}_states_numbered
-    where {{ entity }}_states_numbered.statement_number > 0
+    from {{ entity }}_states_in_order
+    where {{ entity }}_states_in_order.statement_number > 0
 ),
 
 {{ entity }}_states_effective as (
@@ -126,77 +299,107 @@
         case
             when
                 lag({{ entity }}_states_known.is_deleted) over by_extract
-                is not distinct from {{ entity }}_states_known.is_deleted
+                = {{ entity }}_states_known.is_deleted
                 {%- for attribute in tracked %}
                 and lag({{ entity }}_states_known.{{ attribute }}) over by_extract
                 is not distinct from {{ entity }}_states_known.{{ attribute }}
                 {%- endfor %}
-                and lag({{ entity }}_states_known.extract_number) over by_extract is not null
                 then 0
             else 1
         end as opens_version
     from {{ entity }}_states_known
-    -- of several extracts with one timestamp the last delivered one counts
+    -- of several extracts with one moment the last delivered one counts
     where
         {{ entity }}_states_known.next_extracted_at is null
         or {{ entity }}_states_known.next_extracted_at > {{ entity }}_states_known.extracted_at
     window by_extract as (
-        partition by {{ entity }}_states_known.{{ natural_key }}
+        partition by {{ entity }}_states_known.{{ key }}
         order by {{ entity }}_states_known.extract_number
     )
 ),
 
+---------- the versions
 {{ entity }}_states_versioned as (
     select
         {{ entity }}_states_effective.*,
         sum({{ entity }}_states_effective.opens_version) over (
-            partition by {{ entity }}_states_effective.{{ natural_key }}
+            partition by {{ entity }}_states_effective.{{ key }}
             order by {{ entity }}_states_effective.extract_number
-        ) as version_number,
-        row_number() over (
-            partition by {{ entity }}_states_effective.{{ natural_key }}
-            order by {{ entity }}_states_effective.extract_number desc
-        ) as state_from_end
+        ) as version_number
     from {{ entity }}_states_effective
 ),
 
-{{ entity }}_version_ends as (
+{{ entity }}_states_of_versions as (
     select
-        {{ entity }}_states_versioned.{{ natural_key }},
-        {{ entity }}_states_versioned.version_number,
-        min({{ entity }}_states_versioned.extracted_at) as valid_from,
-        max({{ entity }}_states_versioned.extract_number) as last_extract_number,
-        min({{ entity }}_states_versioned.state_from_end) as state_from_end
+        {{ entity }}_states_versioned.*,
+        min({{ entity }}_states_versioned.extracted_at) over by_version as valid_from,
+        -- untracked attributes are overwritten within their version: its last state speaks
+        row_number() over (
+            partition by
+                {{ entity }}_states_versioned.{{ key }},
+                {{ entity }}_states_versioned.version_number
+            order by {{ entity }}_states_versioned.extract_number desc
+        ) as state_from_end
     from {{ entity }}_states_versioned
-    group by
-        {{ entity }}_states_versioned.{{ natural_key }},
-        {{ entity }}_states_versioned.version_number
+    window by_version as (
+        partition by
+            {{ entity }}_states_versioned.{{ key }},
+            {{ entity }}_states_versioned.version_number
+    )
+),
+
+{{ entity }}_versions_derived as (
+    select
+        {{ entity }}_states_of_versions.{{ key }},
+        {%- for attribute in attributes %}
+        {{ entity }}_states_of_versions.{{ attribute }},
+        {%- endfor %}
+        {{ entity }}_states_of_versions.valid_from,
+        lead({{ entity }}_states_of_versions.valid_from) over (
+            partition by {{ entity }}_states_of_versions.{{ key }}
+            order by {{ entity }}_states_of_versions.version_number
+        ) as valid_to,
+        {{ entity }}_states_of_versions.is_deleted
+    from {{ entity }}_states_of_versions
+    where {{ entity }}_states_of_versions.state_from_end = 1
 ),
 
 {{ entity }}_versions as (
     select
         {{ dbt_utils.generate_surrogate_key([
-            entity ~ '_version_ends.' ~ natural_key,
-            rampart.utc_text(entity ~ '_version_ends.valid_from'),
+            entity ~ '_versions_derived.' ~ key,
+            rampart.utc_text(entity ~ '_versions_derived.valid_from'),
         ]) }} as {{ entity }}_key,
-        {{ entity }}_version_ends.{{ natural_key }},
+        {{ entity }}_versions_derived.{{ key }},
         {%- for attribute in attributes %}
-        {{ entity }}_states_versioned.{{ attribute }},
+        {{ entity }}_versions_derived.{{ attribute }},
         {%- endfor %}
-        {{ entity }}_version_ends.valid_from,
-        lead({{ entity }}_version_ends.valid_from) over (
-            partition by {{ entity }}_version_ends.{{ natural_key }}
-            order by {{ entity }}_version_ends.version_number
-        ) as valid_to,
-        {{ entity }}_version_ends.state_from_end = 1 as is_current,
-        {{ entity }}_states_versioned.is_deleted
-    from {{ entity }}_version_ends
-    -- untracked attributes are overwritten within their version: its last state speaks
-    inner join {{ entity }}_states_versioned
-        on
-            {{ entity }}_version_ends.{{ natural_key }}
-            = {{ entity }}_states_versioned.{{ natural_key }}
-            and {{ entity }}_version_ends.last_extract_number
-            = {{ entity }}_states_versioned.extract_number
+        {{ entity }}_versions_derived.valid_from,
+        {{ entity }}_versions_derived.valid_to,
+        {{ entity }}_versions_derived.valid_to is null as is_current,
+        {{ entity }}_versions_derived.is_deleted
+    from {{ entity }}_versions_derived
+    {%- if incremental %}
+
+    union all
+
+    -- a touched key is written anew as a whole, so its closed versions come along
+    select
+        versions.{{ entity }}_key,
+        versions.{{ key }},
+        {%- for attribute in attributes %}
+        versions.{{ attribute }},
+        {%- endfor %}
+        versions.valid_from,
+        versions.valid_to,
+        versions.is_current,
+        versions.is_deleted
+    from {{ this }} as versions
+    inner join {{ entity }}_touched
+        on versions.{{ key }} = {{ entity }}_touched.{{ key }}
+    where
+        not versions.is_current
+        and (select {{ entity }}_order.is_in_order from {{ entity }}_order)
+    {%- endif %}
 )
 {%- endmacro %}

@@ -1,6 +1,12 @@
 {{ config(
     enabled=(project_name == 'rampart'),
-    materialized='table',
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='user_id',
+    pre_hook=[
+        "{{ take_turns('dim_sf_user_scd') }}",
+        "{{ scd2_take_extracts('sf_user', ref('int_sf_users_judged')) }}",
+    ],
     post_hook=[
         "{{ index_on(['user_id'], unique=true, where='is_current', name='one_current') }}",
         "{{ index_on(['user_id', 'valid_from'], unique=true) }}",
@@ -13,21 +19,9 @@ users as (
     select * from {{ ref('int_sf_users_judged') }}
 ),
 
-extracts as (
-    select * from {{ source('rampart_store', 'deliveries') }}
-    where feed = 'sf_user' and admission <> 'refused'
-),
-
-accepted_users as (
-    select * from users
-    where rejected_by is null
-),
-
 {{ scd2(
     entity='sf_user',
-    rows='accepted_users',
-    presences='users',
-    extracts='extracts',
+    rows='users',
     natural_key='user_id',
     tracked=['division', 'audit_phase', 'is_active'],
     untracked=['full_name', 'email', 'last_modified_at'],
