@@ -126,6 +126,10 @@ class World:
         )
         (folder / "models" / "judged.sql").write_text("select * from things.arrived")
         (folder / "models" / "dim_things.sql").write_text(MODEL)
+        (folder / "models" / "faults.sql").write_text(
+            "select code, fault, repair from ({{ rampart.scd2_faults_of(ref('dim_things'), 'code',"
+            " tracked=['colour']) }}) as found"
+        )
         install_packages(folder, offline=True)
         self.options = ["--project-dir", str(folder), "--profiles-dir", str(folder), "--quiet"]
         parsed = dbtRunner().invoke(["parse", *self.options])
@@ -146,7 +150,7 @@ class World:
             connection.execute(
                 "truncate things.arrived, monitoring.scd2_extracts, monitoring.deliveries cascade"
             )
-            connection.execute("drop table if exists things.dim_things")
+            connection.execute("drop table if exists things.dim_things cascade")
 
     def deliver(self, batch: list[tuple[int, Extract]]) -> None:
         """Write extracts as if loaded, in the order given; the number is their place in it."""
@@ -161,7 +165,7 @@ class World:
                     )  # fmt: skip
 
     def build(self, *options: str) -> None:
-        done = self.runner.invoke(["run", *self.options, *options])
+        done = self.runner.invoke(["run", *self.options, *(options or ["--select", "+dim_things"])])
         assert done.success, [result.message for result in done.result]
 
     def versions(self) -> set[tuple[Any, ...]]:
@@ -221,7 +225,7 @@ def check(world: World, delivered: list[Extract], shuffle: random.Random) -> Non
     assert expected == world.versions()
     world.build()
     assert expected == world.versions(), "nothing new changes nothing"
-    world.build("--full-refresh")
+    world.build("--full-refresh", "--select", "+dim_things")
     assert expected == world.versions(), "a full refresh gives the same rows"
 
 
@@ -283,3 +287,46 @@ def test_cases_that_registers_really_have(world: World) -> None:
             check(world, delivered, random.Random(1))
         except AssertionError as error:
             raise AssertionError(name) from error
+
+
+FAULTS = {
+    "several current versions": "update {t} set is_current = true, valid_to = null"
+    " where code = 'k0' and valid_to is not null",
+    "no current version": "update {t} set is_current = false, valid_to = '2024-06-01'"
+    " where code = 'k0' and is_current",
+    "overlaps the next version": "update {t} set valid_to = valid_to + interval '1 day'"
+    " where code = 'k0' and valid_to is not null",
+    "leaves a gap before the next version": "update {t} set valid_to = valid_to - interval '1 day'"
+    " where code = 'k0' and valid_to is not null",
+    "ends before it begins": "insert into {t} select 'x', code, colour, note, valid_from"
+    " - interval '9 days', valid_from - interval '9 days', false, is_deleted"
+    " from {t} where code = 'k0' and is_current",
+    "is_current contradicts valid_to": "update {t} set is_current = true"
+    " where code = 'k0' and valid_to is not null",
+    "changes nothing": "update {t} set colour = 'red' where code = 'k0'",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found_and_its_repair_puts_it_right(world: World, fault: str) -> None:
+    """Break one chain by hand: the fault is named, and the printed statements mend everything."""
+    world.empty()
+    world.deliver([
+        (1, Extract(0, "full", (Row("k0", "red", "a", False, True), Row("k1", "red", "a", False, True)))),
+        (2, Extract(5, "full", (Row("k0", "blue", "a", False, True), Row("k1", "red", "a", False, True)))),
+    ])  # fmt: skip
+    world.build("--select", "+faults")
+    with connect(world.target) as connection:
+        assert [] == connection.execute("select * from things.faults").fetchall()
+        # the index would not let the worst of them in
+        connection.execute("drop index things.dim_things_current")
+        connection.execute(FAULTS[fault].format(t="things.dim_things").encode())
+        found = connection.execute("select code, fault, repair from things.faults").fetchall()
+        assert ("k0", fault) in {row[:2] for row in found}
+        assert {"k0"} == {row[0] for row in found}
+        for _round in range(3):
+            for _key, _fault, repair in connection.execute(
+                "select * from things.faults"
+            ).fetchall():
+                connection.execute(str(repair).encode())
+        assert [] == connection.execute("select code, fault from things.faults").fetchall()

@@ -23,6 +23,10 @@ def quarantine_rates_of(_ledger: str) -> str:
     return "select 1 as one"
 
 
+def scd2_faults_of(_dimension: str, _natural_key: str, **_named: object) -> str:
+    return "select 1 as one"
+
+
 def conservation_of(_feed: str, **_named: object) -> str:
     return "select 1 as one"
 
