@@ -311,22 +311,24 @@ FAULTS = {
 def test_each_fault_is_found_and_its_repair_puts_it_right(world: World, fault: str) -> None:
     """Break one chain by hand: the fault is named, and the printed statements mend everything."""
     world.empty()
-    world.deliver([
-        (1, Extract(0, "full", (Row("k0", "red", "a", False, True), Row("k1", "red", "a", False, True)))),
-        (2, Extract(5, "full", (Row("k0", "blue", "a", False, True), Row("k1", "red", "a", False, True)))),
-    ])  # fmt: skip
+    untouched = Row("k1", "red", "a", False, True)
+    first = Extract(0, "full", (Row("k0", "red", "a", False, True), untouched))
+    second = Extract(5, "full", (Row("k0", "blue", "a", False, True), untouched))
+    world.deliver([(1, first), (2, second)])
     world.build("--select", "+faults")
     with connect(world.target) as connection:
-        assert [] == connection.execute("select * from things.faults").fetchall()
+
+        def faults() -> list[tuple[Any, ...]]:
+            return connection.execute("select code, fault, repair from things.faults").fetchall()
+
+        assert [] == faults()
         # the index would not let the worst of them in
         connection.execute("drop index things.dim_things_current")
         connection.execute(FAULTS[fault].format(t="things.dim_things").encode())
-        found = connection.execute("select code, fault, repair from things.faults").fetchall()
-        assert ("k0", fault) in {row[:2] for row in found}
-        assert {"k0"} == {row[0] for row in found}
+        assert ("k0", fault) in {row[:2] for row in faults()}
+        assert {"k0"} == {row[0] for row in faults()}
         for _round in range(3):
-            for _key, _fault, repair in connection.execute(
-                "select * from things.faults"
-            ).fetchall():
+            for _key, _fault, repair in faults():
                 connection.execute(str(repair).encode())
-        assert [] == connection.execute("select code, fault from things.faults").fetchall()
+
+        assert [] == faults()
