@@ -6,38 +6,27 @@ Every error names the file, the line and the key, what was found, and what is al
 from __future__ import annotations
 
 import os
-import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, get_args
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from monitors.config_file import explain, one_line, read_yaml
+from monitors.config_types import (
+    ColumnName,
+    Delimiter,
+    Duration,
+    Encoding,
+    MomentFormat,
+    Share,
+    TableName,
+    refuse,
+)
 from monitors.errors import ConfigError, UsageError
 
 FILE_NAME = "rampart.yml"
-_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
-
-
-def _duration(value: Any) -> Any:
-    if isinstance(value, timedelta):
-        return value
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week)s?", str(value).strip())
-    if not found:
-        raise ValueError("a duration like `6 hours` or `30 days`")
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
-
-
-def _table(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", value):
-        raise ValueError("a lower-case `schema.table`")
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-TableName = Annotated[str, BeforeValidator(_table)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Environment = Literal["dev", "ci", "prod"]
 
 
 class Section(BaseModel):
@@ -49,7 +38,7 @@ class Section(BaseModel):
 class Moment(Section):
     """Which moment a delivery speaks of (`_extracted_at`), read from its file name."""
 
-    format: str
+    format: MomentFormat
     """strptime directives as they stand in the name, e.g. `%Y%m%dT%H%M%SZ`; UTC."""
     offset: Duration = timedelta(0)
     """Added to it: a file of one day's events speaks of the midnight that ends that day."""
@@ -84,25 +73,17 @@ class Feed(Section):
     description: str = ""
     table: TableName
     format: Literal["csv", "jsonl"]
-    path: str
+    path: Annotated[str, Field(min_length=1)]
     """A glob, relative to rampart.yml."""
-    columns: tuple[str, ...] = ()
+    columns: tuple[ColumnName, ...] = ()
     """CSV columns that models rely on: the raw table has them even before the first file."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    encoding: str = "utf-8"
+    delimiter: Delimiter = ","
+    encoding: Encoding = "utf-8"
     required: bool = True
     moment: Moment | None = None
     extract: Extract | None = None
     freshness: Freshness | None = None
     thresholds: Thresholds | None = None
-
-    @model_validator(mode="after")
-    def _encoding_exists(self) -> Feed:
-        try:
-            "".encode(self.encoding)
-        except LookupError:
-            raise ValueError(f"encoding {self.encoding!r} is not known to Python") from None
-        return self
 
     @property
     def schema_name(self) -> str:
@@ -139,13 +120,13 @@ class Retention(Section):
 class Config(Section):
     """The whole of rampart.yml, and the folder it lies in."""
 
-    environment: Literal["dev", "ci", "prod"] = "dev"
+    environment: Environment = "dev"
     feeds: dict[str, Feed] = {}
     thresholds: Thresholds = Thresholds()
     scan: Scan = Scan()
     run: Run = Run()
     retention: Retention = Retention()
-    root: Path = Field(default_factory=Path.cwd, exclude=True)
+    root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:
         if name not in self.feeds:
@@ -170,77 +151,14 @@ def load_config(path: Path | None = None) -> Config:
     path = Path(path or os.environ.get("RAMPART_CONFIG") or FILE_NAME)
     if path.is_dir():
         path = path / FILE_NAME
+    file = read_yaml(path)
+    if environment := os.environ.get("RAMPART_ENVIRONMENT"):
+        if environment not in (allowed := get_args(Environment)):
+            said = f"found `{environment}`, allowed is {' or '.join(allowed)}"
+            raise ConfigError(one_line(f"RAMPART_ENVIRONMENT: {said}"))
+        file.values["environment"] = environment
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ConfigError(f"{path}: cannot be read ({reason}); needed is a rampart.yml") from None
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else f"{path}"
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{where}: not valid YAML: {problem}") from None
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}:1: found {_kind(values)}, allowed is a mapping of keys")
-    if "root" in values:
-        raise ConfigError(f"{path}:{_line(tree, ('root',))}: key `root`: unknown key")
-    environment = os.environ.get("RAMPART_ENVIRONMENT")
-    if environment:
-        values["environment"] = environment
-    try:
-        return Config.model_validate({**values, "root": path.parent.resolve()})
+        config = Config.model_validate(file.values)
     except ValidationError as error:
-        raise ConfigError(_one_line(path, tree, error)) from None
-
-
-def _one_line(path: Path, tree: Any, error: ValidationError) -> str:
-    first = error.errors()[0]
-    keys = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
-    key = ".".join(str(part) for part in keys)
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
-        said = f"unknown key; allowed: {', '.join(_allowed(keys[:-1]))}"
-    elif first["type"] == "missing":
-        said = "missing; it must be given"
-    else:
-        allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        said = f"found {_kind(first['input'])}, allowed is {allowed}"
-    return f"{path}:{_line(tree, keys)}: key `{key}`: {said}{more}"
-
-
-def _allowed(keys: tuple[Any, ...]) -> list[str]:
-    model: Any = Config
-    for key in keys:
-        if (model is Feed and key in Feed.model_fields) or (model is Config and key != "feeds"):
-            annotation = model.model_fields[key].annotation
-            parts = getattr(annotation, "__args__", (annotation,))
-            model = next(part for part in parts if isinstance(part, type))
-        elif key != "feeds":
-            model = Feed
-    return [name for name in model.model_fields if name != "root"]
-
-
-def _line(node: Any, keys: tuple[Any, ...]) -> int:
-    """The line of the deepest part of `keys` that stands in the file."""
-    line = 1
-    for key in keys:
-        if isinstance(node, yaml.MappingNode):
-            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
-            if found is None:
-                return line
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
-            node = node.value[key]
-            line = node.start_mark.line + 1
-    return line
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    return "nothing" if value is None else f"`{value}`"
+        raise ConfigError(explain(error, file, Config)) from None
+    return config.model_copy(update={"root": path.parent.resolve()})

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
+from urllib.parse import quote
 
 import structlog
+
+from monitors.errors import RampartError
 
 ROOT = "rampart"
 FILE_BYTES = 10 * 1024 * 1024
@@ -34,9 +38,9 @@ def bind_run(run_id: str) -> None:
 
 
 def hide(secret: str | None) -> None:
-    """Never let this text reach a log line."""
+    """Never let this text reach a log line, neither as it is nor quoted."""
     if secret:
-        _secrets.add(secret)
+        _secrets.update((secret, quote(secret, safe=""), repr(secret)[1:-1]))
 
 
 def configure(
@@ -58,16 +62,22 @@ def configure(
             structlog.processors.format_exc_info,
             _field_names,
             _mask,
-            structlog.processors.JSONRenderer(sort_keys=False, default=str),
+            structlog.processors.JSONRenderer(sort_keys=False),
         ],
     )
     as_text = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
             _mask,
             _for_people,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0),
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=0,
+                # the rich one shows local variables, and passwords are among them
+                exception_formatter=structlog.dev.plain_traceback,
+            ),
         ],
     )
     root = logging.getLogger(ROOT)
@@ -98,7 +108,8 @@ _SHARED: list[Any] = [
         {
             structlog.processors.CallsiteParameter.FILENAME,
             structlog.processors.CallsiteParameter.LINENO,
-        }
+        },
+        additional_ignores=["monitors.log", "contextlib"],  # a stage's line is its caller's
     ),
 ]
 
@@ -129,6 +140,8 @@ def stage(logger: Any, name: str, **context: Any) -> Iterator[dict[str, Any]]:
             stage=name,
             duration_seconds=round(perf_counter() - started, 3),
             error_type=type(error).__name__,
+            error_message=str(error),
+            exc_info=isinstance(error, Exception) and not isinstance(error, RampartError),
             **context,
             **metrics,
         )
@@ -175,16 +188,25 @@ def _for_people(
 
 
 def _mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    if not _secrets:
-        return event
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = masked(value)
-    return event
+    return {key: _masked_value(value) for key, value in event.items()}
+
+
+def _masked_value(value: Any) -> Any:
+    """Masked at any depth; what JSON does not know becomes its text first."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        hidden = "***" if str(value) in _secrets else value
+        return hidden if isfinite(value) else str(value)  # JSON has no NaN
+    if isinstance(value, Mapping):
+        return {masked(str(key)): _masked_value(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_masked_value(each) for each in value]
+    return masked(str(value))
 
 
 def masked(text: str) -> str:
-    """The text with every known secret replaced by `***`."""
-    for secret in _secrets:
+    """The text with every known secret replaced by `***`, the longest first."""
+    for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text

@@ -7,12 +7,14 @@ dead letters. Memory is flat: at most one segment of the file is held.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import fnmatch
 import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from monitors.arrival import raw
+from monitors.arrival.dead import DeadLetters
 from monitors.arrival.records import (
     BadRecord,
     Batch,
@@ -32,6 +35,7 @@ from monitors.arrival.records import (
     judge_csv,
     judge_jsonl,
     read_blocks,
+    read_header,
     sha256_of,
     whole_records,
 )
@@ -45,8 +49,17 @@ SEGMENT_BYTES = 8 * 1024 * 1024
 """How much one COPY takes, and how much is judged again when it fails."""
 KEPT_BYTES = 8 * 1024
 """How much of a dead letter is kept."""
+LOGGED_LETTERS = 20
+"""How many of one file have a log line each; the rest are in the table all the same."""
 SAMPLE_RECORDS = 2000
 """Null shares are logged from the first records of a file: a hint, not a measurement."""
+
+REFUSALS = (
+    psycopg.errors.DataError,
+    psycopg.errors.ProgramLimitExceeded,  # a row wider than a page, a value beyond 1 GB
+    psycopg.errors.StatementTooComplex,  # JSON nested deeper than the server's stack
+)
+"""What Postgres says of a record it cannot hold; any other error is no record's fault."""
 
 Progress = Callable[[int], None]
 
@@ -85,7 +98,11 @@ def load_file(
     delivery_id, sequence = store.next_delivery(feed_name)
     moment, moment_from = moment_of(path, feed.moment)
     intake = _Intake(store, feed, delivery_id, moment if feed.extract else None)
-    broken = intake.take(path, progress)
+    try:
+        broken = intake.take(path, progress)
+    except BaseException:
+        intake.dead.close()
+        raise
     refusal = broken or _too_many_dead(intake, thresholds)
     guard = "guard: file is whole" if broken else "guard: dead letters" if refusal else "rampart"
     delivery = Delivery(
@@ -106,7 +123,8 @@ def load_file(
         why=refusal,
     )
     store.add_delivery(delivery)
-    store.add_dead_letters(delivery_id, feed_name, name, intake.dead)
+    for letters in intake.dead.chunks():
+        store.add_dead_letters(delivery_id, feed_name, name, letters)
     for column in intake.drift.added:
         store.add_schema_drift(delivery_id, feed_name, column, "added")
     for column in intake.drift.missing:
@@ -122,10 +140,10 @@ def moment_of(path: Path, moment: Moment | None) -> tuple[datetime, str]:
             pattern = pattern.replace(f"%{directive}", rf"\d{{{digits}}}")
         for found in re.findall(f"(?={'(' + pattern + ')'})", path.name):
             try:
-                read = datetime.strptime(found, moment.format)
-            except ValueError:
+                read = datetime.strptime(found, moment.format).replace(tzinfo=timezone.utc)
+                return read + moment.offset, "name"
+            except (ValueError, OverflowError):
                 continue
-            return read.replace(tzinfo=timezone.utc) + moment.offset, "name"
     return datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc), "file time"
 
 
@@ -160,13 +178,14 @@ class _Intake:
         self.digest = hashlib.sha256()
         self.rows = 0
         self.next_row = 1
-        self.dead: list[DeadLetter] = []
+        self.dead = DeadLetters()
         self.drift = raw.NO_DRIFT
         self.broken: str | None = None
         self.columns: list[str] = [raw.PAYLOAD] if feed.format == "jsonl" else []
         self._empty: Counter[str] = Counter()
         self._sampled = 0
-        self._is_utf8 = feed.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "ascii")
+        self._refusal = ""
+        self._is_utf8 = codecs.lookup(feed.encoding).name in ("utf-8", "ascii")
 
     @property
     def records(self) -> int:
@@ -214,14 +233,11 @@ class _Intake:
 
     def _take_header(self, batch: Batch) -> Batch | None:
         """The first record that is not blank names the columns."""
-        lines = [line.decode(self.feed.encoding, errors="replace") + "\n" for line in batch.lines]
-        reader = csv.reader(lines, delimiter=self.feed.delimiter)
-        header = next((row for row in reader if row), None)
+        header, used = read_header(batch.lines, self.feed.delimiter, self.feed.encoding)
         if header is None:
             return None
-        self.columns = raw.column_names([cell.replace("\0", "") for cell in header])
+        self.columns = raw.column_names(header)
         self.drift = raw.fit_columns(self.connection, self.feed, self.columns)
-        used = reader.line_num
         rest = batch.lines[used:]
         if not rest:
             return None
@@ -307,8 +323,9 @@ class _Intake:
             ):
                 for part in parts:
                     copy.write(part)
-        except (psycopg.errors.DataError, psycopg.errors.ProgramLimitExceeded) as error:
-            log.debug("a batch is judged record by record", reason=str(error).splitlines()[0])
+        except REFUSALS as error:
+            self._refusal = str(error).splitlines()[0]
+            log.debug("a batch is judged record by record", reason=self._refusal)
             return False
         return True
 
@@ -349,10 +366,11 @@ class _Intake:
             return
         if self._copy([self._rendered(good)]):
             self.rows += len(good)
-            self._sample([_as_line(record) for _row, record in good[:SAMPLE_RECORDS]])
+            self._sample([self._as_line(record) for _row, record in good[:SAMPLE_RECORDS]])
         elif len(good) == 1:
             row, record = good[0]
-            self._bury(row, record.line, "Postgres refuses this record", _as_line(record))
+            reason = f"Postgres refuses this record: {self._refusal}"
+            self._bury(row, record.line, reason, self._as_line(record))
         else:
             half = len(good) // 2
             self._load_good(good[:half])
@@ -373,10 +391,19 @@ class _Intake:
 
     def _bury(self, row: int, line: int, reason: str, content: bytes) -> None:
         self.dead.append(DeadLetter(row, line, reason, content[:KEPT_BYTES], len(content)))
+        if len(self.dead) > LOGGED_LETTERS:
+            return
         log.warning(
             "dead letter", feed_table=self.feed.table, source_row=row, source_line=line,
             reason=reason,
         )  # fmt: skip
+        if len(self.dead) == LOGGED_LETTERS:
+            log.warning("further dead letters of this file are not logged one by one")
+
+    def _as_line(self, record: GoodRecord) -> bytes:
+        if self.feed.format == "jsonl":
+            return record.values[0].encode()
+        return csv_text([record.values], self.feed.delimiter).rstrip(b"\n")
 
     # ---------------------------------------------------------------- null shares
 
@@ -384,17 +411,13 @@ class _Intake:
         if self.feed.format == "jsonl" or self._sampled >= SAMPLE_RECORDS:
             return
         taken = lines[: SAMPLE_RECORDS - self._sampled]
-        text = (line.decode(self.feed.encoding, errors="replace") for line in taken)
-        for values in csv.reader(text, delimiter=self.feed.delimiter):
-            self._sampled += 1
-            for name, value in zip(self.columns, values, strict=False):
-                self._empty[name] += value == ""
-
-
-def _as_line(record: GoodRecord) -> bytes:
-    if len(record.values) == 1 and record.values[0].startswith("{"):
-        return record.values[0].encode()
-    return csv_text([record.values]).rstrip(b"\n")
+        # what was loaded is UTF-8 here, whatever it was in the file
+        text = (line.decode("utf-8", errors="replace") for line in taken)
+        with suppress(csv.Error):  # a hint must not stop a load
+            for values in csv.reader(text, delimiter=self.feed.delimiter):
+                self._sampled += 1
+                for name, value in zip(self.columns, values, strict=False):
+                    self._empty[name] += value == ""
 
 
 def _one_line(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -12,6 +13,8 @@ from monitors.warehouse.connection import Connection
 
 DELIVERY, ROW, MOMENT = "_delivery_id", "_source_row", "_extracted_at"
 PAYLOAD = "payload"
+RESERVED = (DELIVERY, ROW, MOMENT, "tableoid", "ctid", "xmin", "cmin", "xmax", "cmax")
+"""Ours, and those that every table of Postgres has already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def column_names(header: list[str]) -> list[str]:
         if name[0].isdigit():
             name = f"_{name}"
         unique, count = name[:63], 1
-        while unique in names or unique in (DELIVERY, ROW, MOMENT):
+        while unique in names or unique in RESERVED:
             count += 1
             unique = f"{name[:58]}_{count}"
         names.append(unique)
@@ -46,6 +49,8 @@ def column_names(header: list[str]) -> list[str]:
 def ensure_table(connection: Connection, feed: Feed) -> None:
     """Create the feed's raw table with its declared columns, so that models can always be built."""
     if _exists(connection, feed):
+        if feed.format == "csv":
+            _add_columns(connection, feed, feed.columns)  # declared since the table was made
         return
     moment = sql.SQL(", _extracted_at timestamptz not null") if feed.extract else sql.SQL("")
     columns: list[sql.Composable] = (
@@ -81,17 +86,27 @@ def ensure_table(connection: Connection, feed: Feed) -> None:
 def fit_columns(connection: Connection, feed: Feed, columns: list[str]) -> Drift:
     """Add the columns that are new; says what is new and what is missing."""
     known = _columns(connection, feed)
-    added = [name for name in columns if name not in known]
-    for name in added:
-        connection.execute(
-            sql.SQL("alter table {} add column {} text").format(table(feed), sql.Identifier(name))
-        )
+    added = _add_columns(connection, feed, columns)
     expected = feed.columns or known
     return Drift(
         # The first file of a feed that declares nothing defines the columns: that is no drift.
-        added=tuple(added) if known else (),
+        added=added if known else (),
         missing=tuple(name for name in expected if name not in columns),
     )
+
+
+def _add_columns(
+    connection: Connection, feed: Feed, columns: Iterable[str]
+) -> tuple[str, ...]:  # fmt: skip
+    known = _columns(connection, feed)
+    added = tuple(name for name in columns if name not in known)
+    for name in added:
+        connection.execute(
+            sql.SQL("alter table {} add column if not exists {} text").format(
+                table(feed), sql.Identifier(name)
+            )
+        )
+    return added
 
 
 def table(feed: Feed) -> sql.Identifier:

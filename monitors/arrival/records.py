@@ -15,7 +15,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ BLOCK_BYTES = 128 * 1024
 """Small enough that Postgres parses one block while Python prepares the next."""
 MAX_RECORD_BYTES = 4 * 1024 * 1024
 """A quote that is still open after this many bytes was never meant to open."""
+MAX_LINE_BYTES = 16 * 1024 * 1024
+"""Of a longer line only this much and one byte are kept, and it is a dead letter."""
+HEAD_BYTES = 64 * 1024
+"""How much of a file's beginning decides what ends its lines."""
 BOM = b"\xef\xbb\xbf"
 
 csv.field_size_limit(MAX_RECORD_BYTES)
@@ -108,22 +112,42 @@ def sha256_of(path: Path) -> str:
 
 def cut_lines(blocks: Iterator[bytes]) -> Iterator[tuple[list[bytes], int, bool]]:
     """(lines, number of the first, whether more follow), cut at line ends; a BOM is dropped."""
-    rest, number, started = b"", 1, False
-    for block in blocks:
-        data = rest + block
-        if not started and len(data) >= len(BOM):
-            data, started = data.removeprefix(BOM), True
-        end = data.rfind(b"\n")
+    begun: list[bytes] = []  # pieces of a line whose end has not come yet
+    held, number = 0, 1
+    for block in _plain(blocks):
+        end = block.rfind(b"\n")
         if end < 0:
-            rest = data
+            if held <= MAX_LINE_BYTES:
+                begun.append(block)
+                held += len(block)
             continue
-        rest = data[end + 1 :]
-        lines = data[:end].split(b"\n")
+        lines = b"".join([*begun, block[:end]]).split(b"\n")
+        lines[0] = lines[0][: MAX_LINE_BYTES + 1]
+        begun = [block[end + 1 :]]
+        held = len(begun[0])
         yield lines, number, True
         number += len(lines)
-    rest = rest if started else rest.removeprefix(BOM)
-    if rest:
+    if rest := b"".join(begun)[: MAX_LINE_BYTES + 1]:
         yield [rest], number, False
+
+
+def _plain(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Without a BOM, and with line feeds where a file's lines end with bare carriage returns."""
+    head: list[bytes] = []
+    broken = None
+    try:
+        while sum(map(len, head)) < HEAD_BYTES and (block := next(blocks, None)) is not None:
+            head.append(block)
+    except BrokenFile as error:
+        broken = error
+    start = b"".join(head)
+    drop = len(BOM) if start.startswith(BOM) else 0
+    bare = b"\n" not in start and b"\r" in start[:-1]
+    for block in chain(head, blocks):
+        dropped, drop = drop, max(0, drop - len(block))
+        yield block[dropped:].replace(b"\r", b"\n") if bare else block[dropped:]
+    if broken:
+        raise broken
 
 
 def cut_jsonl(blocks: Iterator[bytes]) -> Iterator[Batch]:
@@ -141,25 +165,48 @@ def cut_csv(blocks: Iterator[bytes], delimiter: bytes = b",") -> Iterator[Batch]
             first = number
         held += lines
         text = b"\n".join(held)
+        # the COPY reads a bare \x01 as null, and a field beyond the limit of csv is judged
+        odd = b"\x01" in text or len(text) > MAX_RECORD_BYTES
         if b'"' not in text:
-            yield Batch(held, first, doubtful=False)
+            yield Batch(held, first, doubtful=odd)
             held = []
             continue
         parts = _around_quotes(text)
         keep = _open_tail(held) if more and _is_open(parts) else 0
-        too_long = keep and sum(map(len, held[-keep:])) > MAX_RECORD_BYTES
-        if too_long:
-            keep = 0
+        if keep:
+            parts = _around_quotes(b"\n".join(held[:-keep]))
+        stray = _stray_quote(parts, delimiter)
+        if more and stray:  # counting proves nothing any more
+            keep = _unfinished(held, delimiter.decode())
+        if keep and sum(map(len, held[-keep:])) > MAX_RECORD_BYTES:
+            keep, odd = 0, True
         batch = held[: len(held) - keep] if keep else held
         held = held[len(held) - keep :] if keep else []
-        if keep:
-            parts = _around_quotes(b"\n".join(batch))
         if batch:
-            yield _quoted_batch(batch, parts, first, delimiter, bool(too_long))
+            yield Batch(batch, first, odd or stray, _is_multiline(parts))
         first += len(batch)
     if held:
         parts = _around_quotes(b"\n".join(held))
-        yield _quoted_batch(held, parts, first, delimiter, False)
+        yield Batch(held, first, _stray_quote(parts, delimiter), _is_multiline(parts))
+
+
+def read_header(lines: list[bytes], delimiter: str, encoding: str) -> tuple[list[str] | None, int]:
+    """(cells of the first record that is not blank, how many lines it and the blank ones took).
+
+    A header that is no sound CSV is its one line: a stray quote must not swallow the rows below.
+    """
+    texts = [line.decode(encoding, errors="replace").replace("\0", "") for line in lines]
+    reader = csv.reader((text + "\n" for text in texts), delimiter=delimiter, strict=True)
+    before = 0
+    try:
+        for cells in reader:
+            if cells:
+                return cells, reader.line_num
+            before = reader.line_num
+    except csv.Error:
+        line = re.sub(r'[\r"]+', " ", texts[before])
+        return line.split(delimiter), before + 1
+    return None, len(lines)
 
 
 def judge_csv(batch: Batch, columns: int, delimiter: str, encoding: str) -> Iterator[
@@ -171,7 +218,9 @@ def judge_csv(batch: Batch, columns: int, delimiter: str, encoding: str) -> Iter
     while at < len(lines):
         # strict: `"a"b` is an error and not a silent change of the value
         reader = csv.reader(
-            (_text(line, encoding) + "\n" for line in lines[at:]), delimiter=delimiter, strict=True
+            (_text(lines[index], encoding) + "\n" for index in range(at, len(lines))),
+            delimiter=delimiter,
+            strict=True,
         )
         start = at
         while True:
@@ -189,6 +238,8 @@ def judge_csv(batch: Batch, columns: int, delimiter: str, encoding: str) -> Iter
             if not values:
                 continue
             reason = _row_fault(values, columns, encoding)
+            if any(len(line) > MAX_LINE_BYTES for line in lines[begin : begin + height]):
+                reason = _TOO_LONG
             if reason is None:
                 yield GoodRecord(batch.first_line + begin, values)
                 continue
@@ -204,6 +255,9 @@ def judge_jsonl(batch: Batch, encoding: str) -> Iterator[GoodRecord | BadRecord]
         if not line.strip():
             continue
         number = batch.first_line + offset
+        if len(line) > MAX_LINE_BYTES:
+            yield BadRecord(number, _TOO_LONG, line)
+            continue
         try:
             text = line.decode(encoding).strip()
         except UnicodeDecodeError as error:
@@ -214,26 +268,33 @@ def judge_jsonl(batch: Batch, encoding: str) -> Iterator[GoodRecord | BadRecord]
 
 
 def json_fault(text: str) -> str | None:
-    """Why this text is not a JSON object that Postgres can hold; None when it is one."""
+    """Why this text is not a JSON object that Postgres can hold; None when it is one.
+
+    A record must not fare worse for its neighbours: how large a number is and how deep it lies is
+    for Postgres to judge, which sees the records of all other batches alone.
+    """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_readable_number)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=str, parse_int=str)
         if not isinstance(value, dict):
-            return f"not a JSON object but {type(value).__name__}"
-        plain = json.dumps(value, ensure_ascii=False, default=str)
+            return "not a JSON object"
+        plain = json.dumps(value, ensure_ascii=False)
         plain.encode("utf-8")
     except json.JSONDecodeError as error:
         return f"broken JSON: {error.msg} at column {error.colno}"
     except UnicodeEncodeError:
         return "broken JSON: half of a surrogate pair"
     except RecursionError:
-        return "broken JSON: nested too deeply"
+        return "NUL character" if _ESCAPED_NUL.search(text) else None
     except ValueError as error:
         return f"broken JSON: {error}"
-    return "NUL character" if "\\u0000" in plain else None
+    return "NUL character" if _ESCAPED_NUL.search(plain) else None
 
 
 # -------------------------------------------------------------------- the pieces
 
+_TOO_LONG = f"a line of more than {MAX_LINE_BYTES:,} bytes; its beginning is kept"
+
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
@@ -262,6 +323,25 @@ def _open_tail(lines: list[bytes]) -> int:
     return 0
 
 
+def _unfinished(lines: list[bytes], delimiter: str) -> int:
+    """The same where a quote is stray: read as `judge_csv` reads, which sees more than a count."""
+    at = 0
+    while at < len(lines):
+        rest = (lines[index].decode("latin-1") + "\n" for index in range(at, len(lines)))
+        reader = csv.reader(rest, delimiter=delimiter, strict=True)
+        begin = at
+        try:
+            for _values in reader:
+                begin = at + reader.line_num
+        except csv.Error as error:
+            if "end of data" in str(error):
+                return len(lines) - begin
+            at = begin + 1
+            continue
+        break
+    return 0
+
+
 def whole_records(batch: Batch) -> list[bytes]:
     """The records of a batch whose quotes can be trusted, line ends inside quotes kept."""
     if not batch.multiline:
@@ -271,54 +351,51 @@ def whole_records(batch: Batch) -> list[bytes]:
         if lines and lines[0].endswith(b"\r"):
             lines = [line.removesuffix(b"\r") for line in lines]
         return lines
+    # a line with an odd number of quotes begins or ends a record of several lines
+    odd = [index for index, line in enumerate(batch.lines) if line.count(b'"') % 2]
     records: list[bytes] = []
-    open_record: list[bytes] = []
-    for line in batch.lines:
-        if not open_record and (not line or line == b"\r"):
-            continue
-        turns = line.count(b'"') % 2
-        if open_record or turns:
-            open_record.append(line)
-            if turns and len(open_record) > 1:
-                records.append(b"\n".join(open_record).removesuffix(b"\r"))
-                open_record = []
-        else:
-            records.append(line.removesuffix(b"\r"))
-    return records + ([b"\n".join(open_record)] if open_record else [])
+    done = 0
+    for begin, end in zip(odd[::2], odd[1::2], strict=False):
+        records += _without_ends(batch.lines[done:begin])
+        records.append(b"\n".join(batch.lines[begin : end + 1]).removesuffix(b"\r"))
+        done = end + 1
+    last = odd[-1] if len(odd) % 2 else len(batch.lines)
+    records += _without_ends(batch.lines[done:last])
+    return records + ([b"\n".join(batch.lines[last:])] if batch.lines[last:] else [])
+
+
+def _without_ends(lines: list[bytes]) -> list[bytes]:
+    return [line.removesuffix(b"\r") for line in lines if line and line != b"\r"]
 
 
 def _around_quotes(text: bytes) -> list[bytes]:
     """What lies outside and what lies inside of quotes, in turns; the outermost are never empty."""
-    return (b"\n%b\n" % text).split(b'"')
+    framed = b"\n%b\n" % text
+    if b"\r" in framed:
+        framed = framed.replace(b"\r\n", b"\n")
+    return framed.split(b'"')
 
 
 def _is_open(parts: list[bytes]) -> bool:
     return len(parts) % 2 == 0
 
 
-def _quoted_batch(
-    lines: list[bytes], parts: list[bytes], first: int, delimiter: bytes, doubtful: bool
-) -> Batch:
-    multiline = b"\n" in b"".join(parts[1::2])
-    return Batch(lines, first, doubtful or _stray_quote(parts, delimiter), multiline)
+def _is_multiline(parts: list[bytes]) -> bool:
+    return b"\n" in b"".join(parts[1::2])
 
 
 def _stray_quote(parts: list[bytes], delimiter: bytes) -> bool:
     """Whether some quote neither opens nor closes a whole field, nor is doubled inside one.
 
-    An empty part outside of quotes is a doubled quote: the field goes on. Without those, each
-    quoted field is one quote between two parts, and must touch a delimiter or a line end on both
-    of its sides.
+    An empty part outside of quotes is a doubled quote: the field goes on. All others must touch
+    their quotes with a delimiter or a line end.
     """
     if _is_open(parts):
         return True
-    outside = b'"'.join(filter(None, parts[::2]))
-    if b"\r" in outside:
-        outside = outside.replace(b"\r\n", b"\n")
-    fields = outside.count(b'"')
-    opened = outside.count(delimiter + b'"') + outside.count(b'\n"')
-    closed = outside.count(b'"' + delimiter) + outside.count(b'"\n')
-    return not opened == closed == fields
+    # most are alike, so a set is soon small
+    between = set(parts[2:-1:2]) - {b""}
+    edges = {part[0] for part in between} | {part[-1] for part in between}
+    return not edges | {parts[0][-1], parts[-1][0]} <= set(delimiter + b"\n")
 
 
 def _text(line: bytes, encoding: str) -> str:
@@ -353,13 +430,6 @@ def _csv_reason(error: csv.Error) -> str:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def _readable_number(text: str) -> Decimal:
-    number = Decimal(text)
-    if not -16000 < number.adjusted() < 131000:  # what a Postgres numeric can hold
-        raise ValueError("a number beyond what numeric can hold")
-    return number
 
 
 def csv_text(records: list[list[str]], delimiter: str = ",") -> bytes:

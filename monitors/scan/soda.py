@@ -169,7 +169,7 @@ def _not_evaluated(definition: Definition, complaints: list[str]) -> CheckResult
 
 
 def _with_counts(result: CheckResult, connection: Connection) -> CheckResult:
-    """The count and its base, from the check's own `counts:` query; one column is the base alone."""
+    """The count and its base, by the check's `counts:` query; one column is the base alone."""
     query = result.attributes.get("counts")
     if not query:
         return result

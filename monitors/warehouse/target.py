@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -57,13 +58,19 @@ def configured_target(project_dir: Path) -> Target | None:
     """
     output, name = _profile_output(project_dir)
     env = os.environ
-    if not output and "RAMPART_HOST" not in env:
+    if not output and not env.get("RAMPART_HOST"):
         return None
+    # a key without a value is a key that was not given
+    output = {key: value for key, value in output.items() if value is not None}
     password = _password_from_environment() or str(output.get("password", output.get("pass", "")))
     hide(password)
+    for key, value in output.items():
+        if "pass" in key:
+            hide(str(value))
     port = env.get("RAMPART_PORT") or str(output.get("port", 5432))
-    if not port.isdigit():
-        raise ConfigError(f"RAMPART_PORT: found `{port}`, allowed is a port number like 5432")
+    if not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+        where = "RAMPART_PORT" if env.get("RAMPART_PORT") else "profiles.yml: port"
+        raise ConfigError(f"{where}: found `{port}`, allowed is a port number like 5432")
     known = {"type", "host", "port", "user", "password", "pass", "dbname", "database", "schema"}
     return Target(
         host=env.get("RAMPART_HOST") or str(output.get("host", "localhost")),
@@ -83,11 +90,11 @@ def profile_name(project_dir: Path) -> str:
     """The profile that dbt_project.yml asks for."""
     path = project_dir / "dbt_project.yml"
     try:
-        project = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        project = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return str(project.get("profile") or "rampart")
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or "not valid YAML"
         raise ConfigError(f"{path}: cannot be read ({reason}); needed is a dbt project") from None
-    return str((project or {}).get("profile") or "rampart")
 
 
 def _password_from_environment() -> str:
@@ -96,10 +103,9 @@ def _password_from_environment() -> str:
         return os.environ.get("RAMPART_PASSWORD", "")
     try:
         return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError(
-            f"RAMPART_PASSWORD_FILE: {path} cannot be read ({error.strerror})"
-        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigError(f"RAMPART_PASSWORD_FILE: {path} cannot be read ({reason})") from None
 
 
 def _profile_output(project_dir: Path) -> tuple[dict[str, Any], str]:
@@ -113,8 +119,8 @@ def _profile_output(project_dir: Path) -> tuple[dict[str, Any], str]:
         return {}, wanted or "prod"
     outputs = profile.get("outputs") or {}
     name = wanted or str(_render(profile.get("target", "default")))
-    if name not in outputs:
-        known = ", ".join(sorted(outputs)) or "none"
+    if not isinstance(outputs, dict) or not isinstance(outputs.get(name), dict):
+        known = ", ".join(sorted(map(str, outputs))) or "none"
         raise ConfigError(f"{path}: target `{name}` is not among the outputs; known: {known}")
     output = {key: _render(value) for key, value in outputs[name].items()}
     if output.get("type") != "postgres":
@@ -132,7 +138,7 @@ def _profile_files(project_dir: Path) -> list[Path]:
 def _read_profiles(path: Path) -> dict[str, Any]:
     try:
         profiles = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or "not valid YAML"
         raise ConfigError(f"{path}: cannot be read ({reason})") from None
     return profiles if isinstance(profiles, dict) else {}
@@ -142,7 +148,7 @@ def _render(value: Any) -> Any:
     """Profiles may use env_var() and dbt's as_* filters; nothing else is needed of Jinja here."""
     if not isinstance(value, str) or "{{" not in value:
         return value
-    from jinja2 import Environment
+    from jinja2 import Environment, TemplateError
 
     environment = Environment(autoescape=False)  # noqa: S701 - YAML values, not HTML
     environment.filters |= {
@@ -151,7 +157,11 @@ def _render(value: Any) -> Any:
         "as_text": str,
         "as_native": lambda text: text,
     }
-    return environment.from_string(value).render(env_var=_env_var)
+    try:
+        return environment.from_string(value).render(env_var=_env_var)
+    except (TemplateError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ConfigError(f"profiles.yml: `{value}` cannot be rendered: {said}") from None
 
 
 def _env_var(name: str, default: str | None = None) -> str:

@@ -1,0 +1,139 @@
+"""A YAML file whose errors say in one line: file, line, key, what was found, what is allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from monitors.errors import ConfigError
+
+SHOWN = 60
+"""How much of a wrong value is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class YamlFile:
+    """The values, and the tree that knows on which line each of them stands."""
+
+    path: Path
+    values: dict[str, Any]
+    tree: Any
+
+
+def read_yaml(path: Path) -> YamlFile:
+    """A mapping read from a file; an empty file is an empty mapping. Raises ConfigError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        said = f"{path}: cannot be read ({reason}); needed is a {path.name}"
+        raise ConfigError(one_line(said)) from None
+    try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_repeated_keys(path, tree, set())
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else f"{path}:1"
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(one_line(f"{where}: not valid YAML: {problem}")) from None
+    except RecursionError:
+        raise ConfigError(f"{path}:1: not valid YAML: nested too deeply") from None
+    except (ValueError, TypeError, OverflowError) as error:  # 2026-13-45 is read as a date
+        raise ConfigError(one_line(f"{path}:1: a value cannot be read: {error}")) from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(
+            one_line(f"{path}:1: found {_kind(values)}, allowed is a mapping of keys")
+        )
+    return YamlFile(path, values, tree)
+
+
+def explain(error: ValidationError, file: YamlFile, model: type[BaseModel]) -> str:
+    """The first of the errors, as one line for a person."""
+    first = error.errors()[0]
+    keys = tuple(part for part in first["loc"] if part != "[key]")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "extra_forbidden":
+        said = f"unknown key; allowed: {', '.join(_allowed(model, keys[:-1]))}"
+    elif first["type"] == "missing":
+        said = "missing; it must be given"
+    elif first["type"] in ("invalid_key", "string_type") and "[key]" in first["loc"]:
+        said = "found a key that is no text, allowed is a name"
+    else:
+        allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        said = f"found {_kind(first['input'])}, allowed is {allowed}"
+    key = ".".join(str(part) for part in keys)
+    return one_line(f"{file.path}:{_line(file.tree, keys)}: key `{key}`: {said}{more}")
+
+
+def one_line(text: str) -> str:
+    """Whatever stood in the file, the message has one line and nothing that a terminal obeys."""
+    return "".join(sign if sign.isprintable() else " " for sign in " ".join(text.split()))
+
+
+def _allowed(model: type[BaseModel], keys: tuple[Any, ...]) -> list[str]:
+    """The keys of the section that `keys` lead to."""
+    here: Any = model
+    for key in keys:
+        if get_origin(here) is dict:
+            here = get_args(here)[1]
+        elif _is_section(here) and key in here.model_fields:
+            annotation = here.model_fields[key].annotation
+            here = next(filter(_is_section, get_args(annotation)), annotation)
+            if get_origin(annotation) is dict:
+                here = annotation
+    return [name for name, each in here.model_fields.items() if not each.exclude]
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _line(node: Any, keys: tuple[Any, ...]) -> int:
+    """The line of the deepest part of `keys` that stands in the file."""
+    line = 1
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            found = next((pair for pair in node.value if pair[0].value == str(key)), None)
+            if found is None:
+                return line
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+    return line
+
+
+def _refuse_repeated_keys(path: Path, node: Any, seen: set[int]) -> None:
+    """YAML lets the last one win: a feed copied and not renamed would be gone without a word."""
+    if id(node) in seen or not isinstance(node, (yaml.MappingNode, yaml.SequenceNode)):
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            _refuse_repeated_keys(path, each, seen)
+        return
+    names: set[str] = set()
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value in names and key.value != "<<":
+            line = key.start_mark.line + 1
+            said = f"{path}:{line}: key `{key.value}`: found twice in one mapping, allowed is once"
+            raise ConfigError(one_line(said))
+        names.add(str(key.value))
+        _refuse_repeated_keys(path, value, seen)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = str(value)
+    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return "nothing" if value is None else f"`{shown}`"

@@ -1,0 +1,75 @@
+"""The types of values in rampart.yml; each says in words what it allows."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week)s?", str(value).strip())
+    if not found:
+        raise ValueError("a duration like `6 hours` or `30 days`")
+    try:
+        return timedelta(seconds=float(found[1]) * _UNITS[found[2]])
+    except OverflowError:
+        raise ValueError("a duration that a calendar can hold") from None
+
+
+def _table(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", value):
+        raise ValueError("a lower-case `schema.table`")
+    return value
+
+
+def _column(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", value):
+        raise ValueError("a column as it is named in raw: lower case, `_` for other characters")
+    return value
+
+
+def _delimiter(value: Any) -> Any:
+    # the numbers and moments that go before each record must not hold it
+    if not isinstance(value, str) or len(value) != 1 or value not in "\t ,;|^~#!$&*/@=<>":
+        raise ValueError("one of , ; | ^ ~ # and the like, or a tab")
+    return value
+
+
+def _moment_format(value: Any) -> Any:
+    directives = re.findall("%(.?)", value) if isinstance(value, str) else []
+    if not directives or not set(directives) <= set("YmdHMS") or "Y" not in directives:
+        raise ValueError("a date of %Y %m %d %H %M %S, the year among them")
+    return value
+
+
+def _encoding(value: Any) -> Any:
+    # lines and quotes are found before anything is decoded
+    ascii_text = "\t\n\r" + "".join(map(chr, range(32, 127)))
+    try:
+        sound = ascii_text.encode("ascii").decode(value) == ascii_text
+    except (LookupError, UnicodeError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise ValueError("an encoding that Python knows and that holds ASCII, like utf-8 or cp1252")
+    return value
+
+
+def refuse(_value: Any) -> Any:
+    """For what is no key of the file."""
+    raise ValueError("no such key: it is the folder of the file")
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+TableName = Annotated[str, BeforeValidator(_table)]
+Share = Annotated[float, Field(ge=0, le=1)]
+ColumnName = Annotated[str, BeforeValidator(_column)]
+Delimiter = Annotated[str, BeforeValidator(_delimiter)]
+MomentFormat = Annotated[str, BeforeValidator(_moment_format)]
+Encoding = Annotated[str, BeforeValidator(_encoding)]
