@@ -28,8 +28,10 @@ DIMENSION = """
     pre_hook="{{ rampart.scd2_take_extracts('register', ref('judged')) }}",
     post_hook="{{ rampart.index_on(['code'], unique=true, where='is_current', name='current') }}",
 ) }}
-with judged as (select * from {{ ref('judged') }}),
-{{ rampart.scd2(entity='thing', rows='judged', natural_key='code', tracked=['colour', 'size']) }}
+with
+{{ rampart.scd2(
+    entity='thing', rows=ref('judged'), natural_key='code', tracked=['colour', 'size']
+) }}
 select * from thing_versions
 """
 SNAPSHOT = """

@@ -18,7 +18,8 @@ decisions_ranked as (
     select
         decisions.*,
         row_number() over (
-            partition by decisions.source, decisions.delivery_id, decisions.source_row
+            partition by
+                decisions.source, decisions.delivery_id, decisions.source_row, decisions.item
             order by decisions.decision_id desc
         ) as decision_from_end
     from decisions
@@ -64,6 +65,7 @@ ledger as (
             rejected_rows.feed = decisions_ranked.source
             and rejected_rows.delivery_id = decisions_ranked.delivery_id
             and rejected_rows.source_row = decisions_ranked.source_row
+            and rejected_rows.item = decisions_ranked.item
             and decisions_ranked.decision_from_end = 1
 )
 

@@ -1,18 +1,27 @@
-{% macro new_deliveries(feed) %}
+{% macro new_deliveries(feed, decided=none) %}
+{%- set is_new %}
+not exists (
+        select 1
+        from {{ this }} as taken
+        where taken._delivery_id = deliveries.delivery_id
+    )
+{%- endset %}
 select
     deliveries.delivery_id,
     deliveries.sequence,
     deliveries.extracted_at,
     deliveries.kind
+    {%- if decided %},
+    {{ is_new | trim if is_incremental() else 'true' }} as is_new
+    {%- endif %}
 from {{ source('rampart_store', 'deliveries') }} as deliveries
 where
     deliveries.feed = '{{ feed }}'
     and deliveries.admission <> 'refused'
 {%- if is_incremental() %}
-    and not exists (
-        select 1
-        from {{ this }} as taken
-        where taken._delivery_id = deliveries.delivery_id
-    )
+    and {{ '(' if decided }}{{ is_new | trim }}
+    {%- if decided %}
+    or deliveries.delivery_id in (select {{ decided }}.delivery_id from {{ decided }}))
+    {%- endif %}
 {%- endif %}
 {% endmacro %}

@@ -9,8 +9,8 @@ where
     {%- if is_incremental() %}
     and not exists (
         select 1
-        from {{ this }} as taken
-        where taken._replay_id = replayed.{{ replay_id }}
+        from {{ this }} as held
+        where held._replay_id = replayed.{{ replay_id }}
     )
     {%- endif %}
 {% endmacro %}

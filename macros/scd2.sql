@@ -5,8 +5,8 @@
 {#- The contract is in _macros.yml, the reasons in docs/decisions/0001 and 0007. -#}
 {%- set attributes = tracked + untracked %}
 {%- set key = natural_key %}
-{%- set row_key = key_expression or (rows ~ '.' ~ key) %}
-{%- set says_deleted = 'coalesce(' ~ rows ~ '.' ~ deleted_flag ~ ', false)' if deleted_flag else 'false' %}
+{%- set row_key = key_expression or ('mentioned.' ~ key) %}
+{%- set says_deleted = 'coalesce(mentioned.' ~ deleted_flag ~ ', false)' if deleted_flag else 'false' %}
 {%- set incremental = is_incremental() %}
 ---------- the extracts, in the order of the moments they state
 {{ entity }}_extracts as (
@@ -38,98 +38,154 @@
 ---------- the keys that the new extracts say anything new about
 {{ entity }}_order as (
     -- with every new extract later than all before, only current versions can change
-    select coalesce(
-        min(case when {{ entity }}_extracts.is_new then {{ entity }}_extracts.extracted_at end)
-        > max(case when not {{ entity }}_extracts.is_new then {{ entity }}_extracts.extracted_at end),
-        true
-    ) as is_in_order
+    select
+        coalesce(
+            min(case when {{ entity }}_extracts.is_new then {{ entity }}_extracts.extracted_at end)
+            > max(
+                case when not {{ entity }}_extracts.is_new then {{ entity }}_extracts.extracted_at end
+            ),
+            true
+        ) as is_in_order,
+        count(case when {{ entity }}_extracts.is_new then 1 end) as new_extracts,
+        count(
+            case when {{ entity }}_extracts.is_new and {{ entity }}_extracts.kind = 'full' then 1 end
+        ) > 0 as has_new_full
     from {{ entity }}_extracts
 ),
 
-{{ entity }}_new_rows as (
-    select
-        {{ row_key }} as {{ key }},
-        {{ entity }}_extracts.delivery_id,
-        {{ entity }}_extracts.extracted_at,
-        {{ entity }}_extracts.kind,
-        {{ rows }}.{{ accepted }} as is_statement,
-        {%- for attribute in attributes %}
-        {{ rows }}.{{ attribute }},
-        {%- endfor %}
-        {{ says_deleted }} as is_deleted
-    from {{ rows }}
-    inner join {{ entity }}_extracts
-        on {{ rows }}._delivery_id = {{ entity }}_extracts.delivery_id
-    where {{ entity }}_extracts.is_new and {{ row_key }} is not null
-),
-
-{%- for mode in ['in_order', 'late'] %}
-
-{{ entity }}_differing_{{ mode }} as (
-    select {{ entity }}_new_rows.{{ key }}
-    from {{ entity }}_new_rows
-    left join {{ this }} as versions
-        on
-            {{ entity }}_new_rows.{{ key }} = versions.{{ key }}
-            {%- if mode == 'in_order' %}
-            and versions.is_current
-            {%- else %}
-            and {{ entity }}_new_rows.extracted_at >= versions.valid_from
-            and (
-                versions.valid_to is null
-                or {{ entity }}_new_rows.extracted_at < versions.valid_to
-            )
-            {%- endif %}
-    where
-        {{ 'not ' if mode == 'late' }}(select {{ entity }}_order.is_in_order from {{ entity }}_order)
-        and {{ entity }}_new_rows.is_statement
-        and (
+{#- arrays and relations instead of steps: so Postgres may use its indexes and both cores -#}
+{%- set new_deliveries %}array(
+            select taken.delivery_id
+            from {{ source('rampart_store', 'scd2_extracts') }} as taken
+            where taken.relation = '{{ this }}' and taken.is_new
+        ){% endset %}
+{%- set differs %}(
             versions.{{ key }} is null
-            or versions.is_deleted <> {{ entity }}_new_rows.is_deleted
+            or versions.is_deleted <> {{ says_deleted }}
             {%- for attribute in attributes %}
-            or versions.{{ attribute }} is distinct from {{ entity }}_new_rows.{{ attribute }}
+            or versions.{{ attribute }} is distinct from mentioned.{{ attribute }}
             {%- endfor %}
+        ){% endset %}
+
+{{ entity }}_contradicted as (
+    -- one pass over the current versions and what is new: differs, is new, or is not named at all
+    select coalesce(versions.{{ key }}, mentioned.{{ key }}) as {{ key }}
+    from (
+        select *
+        from {{ this }}
+        where is_current
+    ) as versions
+    full outer join (
+        select
+            {{ row_key }} as {{ key }},
+            mentioned.{{ accepted }} as is_statement,
+            {%- for attribute in attributes %}
+            mentioned.{{ attribute }},
+            {%- endfor %}
+            {{ says_deleted }} as is_deleted
+        from {{ rows }} as mentioned
+        where
+            mentioned._delivery_id = any({{ new_deliveries }})
+            and {{ row_key }} is not null
+    ) as mentioned
+        on versions.{{ key }} = mentioned.{{ key }}
+    where
+        (select {{ entity }}_order.is_in_order from {{ entity }}_order)
+        and (
+            mentioned.is_statement
+            and (
+                versions.{{ key }} is null
+                or versions.is_deleted <> mentioned.is_deleted
+                {%- for attribute in attributes %}
+                or versions.{{ attribute }} is distinct from mentioned.{{ attribute }}
+                {%- endfor %}
+            )
+            or mentioned.{{ key }} is null
+            and not versions.is_deleted
+            and (select {{ entity }}_order.has_new_full from {{ entity }}_order)
         )
 ),
 
-{{ entity }}_absent_{{ mode }} as (
+{{ entity }}_absent_from_one as (
+    -- with several new extracts a key may be missing from one of them and named by another
+    select versions.{{ key }}
+    from {{ this }} as versions
+    inner join {{ source('rampart_store', 'deliveries') }} as deliveries
+        on deliveries.kind = 'full' and deliveries.delivery_id = any({{ new_deliveries }})
+    where
+        (
+            select {{ entity }}_order.is_in_order and {{ entity }}_order.new_extracts > 1
+            from {{ entity }}_order
+        )
+        and versions.is_current
+        and not versions.is_deleted
+        and not exists (
+            select 1
+            from {{ rows }} as mentioned
+            where
+                mentioned._delivery_id = any({{ new_deliveries }})
+                and mentioned._delivery_id = deliveries.delivery_id
+                and {{ row_key }} = versions.{{ key }}
+        )
+),
+
+{{ entity }}_differing_late as (
+    select {{ row_key }} as {{ key }}
+    from {{ rows }} as mentioned
+    inner join {{ entity }}_extracts
+        on mentioned._delivery_id = {{ entity }}_extracts.delivery_id
+    left join {{ this }} as versions
+        on
+            {{ row_key }} = versions.{{ key }}
+            and {{ entity }}_extracts.extracted_at >= versions.valid_from
+            and (
+                versions.valid_to is null
+                or {{ entity }}_extracts.extracted_at < versions.valid_to
+            )
+    where
+        not (select {{ entity }}_order.is_in_order from {{ entity }}_order)
+        and {{ entity }}_extracts.is_new
+        and {{ row_key }} is not null
+        and mentioned.{{ accepted }}
+        and {{ differs }}
+),
+
+{{ entity }}_absent_late as (
     select versions.{{ key }}
     from {{ this }} as versions
     inner join {{ entity }}_extracts
         on
             {{ entity }}_extracts.is_new
             and {{ entity }}_extracts.kind = 'full'
-            {%- if mode == 'late' %}
             and {{ entity }}_extracts.extracted_at >= versions.valid_from
             and (
                 versions.valid_to is null
                 or {{ entity }}_extracts.extracted_at < versions.valid_to
             )
-            {%- endif %}
     where
-        {{ 'not ' if mode == 'late' }}(select {{ entity }}_order.is_in_order from {{ entity }}_order)
-        {%- if mode == 'in_order' %}
-        and versions.is_current
-        {%- endif %}
+        not (select {{ entity }}_order.is_in_order from {{ entity }}_order)
         and not versions.is_deleted
         and not exists (
             select 1
-            from {{ entity }}_new_rows
+            from {{ rows }} as mentioned
             where
-                {{ entity }}_new_rows.delivery_id = {{ entity }}_extracts.delivery_id
-                and {{ entity }}_new_rows.{{ key }} = versions.{{ key }}
+                mentioned._delivery_id = {{ entity }}_extracts.delivery_id
+                and {{ row_key }} = versions.{{ key }}
         )
 ),
-{%- endfor %}
 
 {{ entity }}_touched as (
-    select {{ entity }}_differing_in_order.{{ key }} from {{ entity }}_differing_in_order
+    select {{ entity }}_contradicted.{{ key }} from {{ entity }}_contradicted
     union
-    select {{ entity }}_absent_in_order.{{ key }} from {{ entity }}_absent_in_order
+    select {{ entity }}_absent_from_one.{{ key }} from {{ entity }}_absent_from_one
     union
     select {{ entity }}_differing_late.{{ key }} from {{ entity }}_differing_late
     union
     select {{ entity }}_absent_late.{{ key }} from {{ entity }}_absent_late
+),
+
+{{ entity }}_touched_keys as (
+    {{ rampart.few(entity ~ '_touched', key) }}
 ),
 {%- endif %}
 
@@ -153,8 +209,8 @@
         {%- endfor %}
         versions.is_deleted
     from {{ this }} as versions
-    inner join {{ entity }}_touched
-        on versions.{{ key }} = {{ entity }}_touched.{{ key }}
+    inner join {{ entity }}_touched_keys
+        on versions.{{ key }} = {{ entity }}_touched_keys.{{ key }}
     where
         versions.is_current
         and (select {{ entity }}_order.is_in_order from {{ entity }}_order)
@@ -167,27 +223,45 @@
         {{ entity }}_extracts_ahead.extract_number,
         {{ entity }}_extracts_ahead.extracted_at,
         {{ entity }}_extracts_ahead.next_full_number,
-        {{ rows }}._source_row,
-        {{ rows }}.{{ accepted }} as is_statement,
+        mentioned._source_row,
+        mentioned.{{ accepted }} as is_statement,
         {%- for attribute in attributes %}
-        {{ rows }}.{{ attribute }},
+        mentioned.{{ attribute }},
         {%- endfor %}
         {{ says_deleted }} as is_deleted
-    from {{ rows }}
+    from {{ rows }} as mentioned
     inner join {{ entity }}_extracts_ahead
-        on {{ rows }}._delivery_id = {{ entity }}_extracts_ahead.delivery_id
+        on mentioned._delivery_id = {{ entity }}_extracts_ahead.delivery_id
     {%- if incremental %}
-    inner join {{ entity }}_touched
-        on {{ row_key }} = {{ entity }}_touched.{{ key }}
-    {%- endif %}
+    inner join {{ entity }}_touched_keys
+        on {{ row_key }} = {{ entity }}_touched_keys.{{ key }}
     where
-        {{ row_key }} is not null
-        {%- if incremental %}
-        and (
-            {{ entity }}_extracts_ahead.is_new
-            or not (select {{ entity }}_order.is_in_order from {{ entity }}_order)
-        )
-        {%- endif %}
+        (select {{ entity }}_order.is_in_order from {{ entity }}_order)
+        and mentioned._delivery_id = any({{ new_deliveries }})
+
+    union all
+
+    -- out of order: touched keys are derived anew from all that was ever said of them
+    select
+        {{ row_key }} as {{ key }},
+        {{ entity }}_extracts_ahead.extract_number,
+        {{ entity }}_extracts_ahead.extracted_at,
+        {{ entity }}_extracts_ahead.next_full_number,
+        mentioned._source_row,
+        mentioned.{{ accepted }} as is_statement,
+        {%- for attribute in attributes %}
+        mentioned.{{ attribute }},
+        {%- endfor %}
+        {{ says_deleted }} as is_deleted
+    from {{ rows }} as mentioned
+    inner join {{ entity }}_extracts_ahead
+        on mentioned._delivery_id = {{ entity }}_extracts_ahead.delivery_id
+    inner join {{ entity }}_touched_keys
+        on {{ row_key }} = {{ entity }}_touched_keys.{{ key }}
+    where not (select {{ entity }}_order.is_in_order from {{ entity }}_order)
+    {%- else %}
+    where {{ row_key }} is not null
+    {%- endif %}
 ),
 
 {{ entity }}_mentions_in_order as (
@@ -395,8 +469,8 @@
         versions.is_current,
         versions.is_deleted
     from {{ this }} as versions
-    inner join {{ entity }}_touched
-        on versions.{{ key }} = {{ entity }}_touched.{{ key }}
+    inner join {{ entity }}_touched_keys
+        on versions.{{ key }} = {{ entity }}_touched_keys.{{ key }}
     where
         not versions.is_current
         and (select {{ entity }}_order.is_in_order from {{ entity }}_order)

@@ -1,18 +1,47 @@
 {% macro scd2_take_extracts(feed, rows) %}
 {%- set register = source('rampart_store', 'scd2_extracts') %}
 {%- set deliveries = source('rampart_store', 'deliveries') %}
+{%- set replays = execute and '_replay_id' in adapter.get_columns_in_relation(rows) | map(attribute='name') %}
 {%- if is_incremental() %}
 update {{ register }} set is_new = false
 where relation = '{{ this }}' and is_new;
+{%- if replays %}
+-- an extract of which a row was replayed says something new
+update {{ register }} set
+    is_new = true,
+    replay_id = (
+        select max(judged._replay_id)
+        from {{ rows }} as judged
+        where judged._delivery_id = {{ register.identifier }}.delivery_id
+    )
+where
+    relation = '{{ this }}'
+    and exists (
+        select 1
+        from {{ rows }} as judged
+        where
+            judged._delivery_id = {{ register.identifier }}.delivery_id
+            and judged._replay_id > coalesce({{ register.identifier }}.replay_id, 0)
+    );
+{%- endif %}
 {%- else %}
 delete from {{ register }}
 where relation = '{{ this }}';
 {%- endif %}
-insert into {{ register }} (relation, delivery_id, is_new)
+insert into {{ register }} (relation, delivery_id, is_new, replay_id)
 select
     '{{ this }}',
     deliveries.delivery_id,
-    true
+    true,
+    {%- if replays %}
+    (
+        select max(judged._replay_id)
+        from {{ rows }} as judged
+        where judged._delivery_id = deliveries.delivery_id
+    )
+    {%- else %}
+    null
+    {%- endif %}
 from {{ deliveries }} as deliveries
 where
     deliveries.feed = '{{ feed }}'

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from monitors.config_file import explain, one_line, read_yaml
 from monitors.config_types import (
@@ -50,6 +50,16 @@ class Extract(Section):
     kind: Literal["full", "partial"] = "full"
     partial: str | None = None
     """A pattern of file names that are partial although the feed is full."""
+    key: str | None = None
+    """The raw column that names an entity."""
+    breaker: Share | None = None
+    """A full extract in which a larger share of the keys before it is gone is refused."""
+
+    @model_validator(mode="after")
+    def _breaker_knows_the_key(self) -> Extract:
+        if self.breaker is not None and self.key is None:
+            raise ValueError("a breaker together with `key`, the raw column that names an entity")
+        return self
 
 
 class Freshness(Section):

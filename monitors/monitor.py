@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 
@@ -37,6 +37,16 @@ log = logs.get_logger("Monitor")
 
 ProgressFactory = Callable[[str, int], Callable[[int], None]]
 """(file name, its bytes) -> a function that is told how many more bytes were read."""
+
+
+class Outcome(Protocol):
+    """What a recorded job gives back."""
+
+    @property
+    def exit_code(self) -> int: ...
+
+
+OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 
 
 class DataMonitor:
@@ -91,9 +101,29 @@ class DataMonitor:
         """Load, build and scan as one run, then whatever `run: then:` names."""
         return self._recorded("run", lambda store: self._run(store, progress))
 
+    def deliveries(
+        self, feed: str | None = None, *, refused: bool = False, limit: int = 20
+    ) -> list[dict[str, Any]]:
+        """What arrived, the newest first."""
+        with connect(self.target) as connection:
+            migrate(connection)
+            store = Store(connection, self._run_context())
+            return store.list_deliveries(feed, refused, limit)
+
+    def let_through(self, feed: str, name: str, *, by: str, why: str) -> None:
+        """Let a refused delivery take part. Raises UsageError when there is no such one."""
+        self.config.feed(feed)
+        with connect(self.target) as connection:
+            migrate(connection)
+            if not Store(connection, self._run_context()).let_through(feed, name, by, why):
+                raise UsageError(
+                    f"feed `{feed}` has no refused delivery `{name}`;"
+                    f" see `rampart deliveries list {feed} --refused`"
+                )
+
     # ---------------------------------------------------------------- a run
 
-    def _recorded(self, command: str, job: Callable[[Store], Verdict]) -> Verdict:
+    def _recorded(self, command: str, job: Callable[[Store], OutcomeT]) -> OutcomeT:
         """A run around a job: its row, its end and exit code, whatever happens."""
         with connect(self.target) as connection:
             migrate(connection)
@@ -240,9 +270,30 @@ class DataMonitor:
     # ---------------------------------------------------------------- build
 
     def _build(self, store: Store, select: Sequence[str], full_refresh: bool) -> Verdict:
+        self._prepare_dbt(store)
+        self._take_turn(store)
+        try:
+            return self._build_alone(store, select, full_refresh)
+        finally:
+            if not store.connection.closed:
+                store.connection.rollback()
+                store.unlock_builds()
+                store.connection.commit()
+
+    def _take_turn(self, store: Store) -> None:
+        """Builds that Rampart starts on one warehouse wait for each other."""
+        if not store.lock_builds(wait=False):
+            log.info("another build runs; this one waits for its turn")
+            store.lock_builds(wait=True)
+        store.connection.commit()
+
+    def _prepare_dbt(self, store: Store) -> None:
+        """What every dbt command finds: a raw table for each feed, and the packages."""
         self._prepare_feeds(store)
         if packages_status(self.config.root) is None:
             log.info(install_packages(self.config.root).message)
+
+    def _build_alone(self, store: Store, select: Sequence[str], full_refresh: bool) -> Verdict:
         arguments = ["build"]
         if select:
             arguments += ["--select", *select]

@@ -1,9 +1,9 @@
-{% macro take_turns(name) %}
-    {{ return(adapter.dispatch('take_turns', 'rampart')(name)) }}
+{% macro take_turns(name, together=false) %}
+    {{ return(adapter.dispatch('take_turns', 'rampart')(name, together)) }}
 {% endmacro %}
 
-{% macro default__take_turns(name) %}{% endmacro %}
+{% macro default__take_turns(name, together) %}{% endmacro %}
 
-{% macro postgres__take_turns(name) %}
-    select pg_advisory_xact_lock(hashtextextended('rampart.build.{{ name }}', 0))
+{% macro postgres__take_turns(name, together) %}
+    select pg_advisory_xact_lock{{ '_shared' if together }}(hashtextextended('rampart.build.{{ name }}', 0))
 {% endmacro %}

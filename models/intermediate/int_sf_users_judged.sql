@@ -2,10 +2,15 @@
     enabled=(project_name == 'rampart'),
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ take_turns('sf_user') }}",
+    pre_hook=[
+        "{{ take_turns('sf_user') }}",
+        "{{ take_turns('decisions', together=true) }}",
+        "{{ forget_replayed('sf_user') }}",
+    ],
     post_hook=[
         "{{ index_on(['_delivery_id', '_source_row'], unique=true, name='row') }}",
         "{{ index_on(['_delivery_id'], where='rejected_by is not null', name='rejected') }}",
+        "{{ index_on(['_replay_id'], where='_replay_id is not null', name='replay') }}",
     ],
 ) }}
 
@@ -15,30 +20,26 @@ users as (
     select * from {{ ref('stg_salesforce__users') }}
 ),
 
+decided_rows as (
+    {{ decided_rows('sf_user') }}
+),
+
 arrived_deliveries as (
-    {{ new_deliveries('sf_user') }}
+    {{ new_deliveries('sf_user', decided='decided_rows') }}
 ),
 
-oldest_new as (
-    select min(arrived_deliveries.delivery_id) as delivery_id
-    from arrived_deliveries
+-- which row of its key is the last shows only in the whole extract
+users_of_deliveries as (
+    {{ sf_users_of('users', 'arrived_deliveries') }}
 ),
 
-users_of_new_deliveries as (
-    select
-        users.*,
-        row_number() over (
-            partition by users._delivery_id, users.user_id
-            order by users._source_row desc
-        ) as row_of_key_from_end
-    from users
-    inner join arrived_deliveries
-        on users._delivery_id = arrived_deliveries.delivery_id
-    where users._delivery_id >= (select oldest_new.delivery_id from oldest_new)
+users_due as (
+    select * from users_of_deliveries
+    where {{ is_due('users_of_deliveries') }}
 ),
 
 judged as (
-    {{ judge('users_of_new_deliveries', salesforce_rules()) }}
+    {{ judge('users_due', salesforce_rules(), decided='decided_rows') }}
 )
 
 select * from judged

@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 from monitors.arrival import raw
+from monitors.arrival.breaker import mass_deletion
 from monitors.arrival.dead import DeadLetters
 from monitors.arrival.records import (
     BadRecord,
@@ -103,8 +104,13 @@ def load_file(
     except BaseException:
         intake.dead.close()
         raise
-    refusal = broken or _too_many_dead(intake, thresholds)
-    guard = "guard: file is whole" if broken else "guard: dead letters" if refusal else "rampart"
+    kind = kind_of(path.name, feed)
+    guard, refusal = "guard: file is whole", broken
+    if refusal is None:
+        guard, refusal = "guard: dead letters", _too_many_dead(intake, thresholds)
+    if refusal is None and kind == "full":
+        guard = "guard: mass deletion"
+        refusal = mass_deletion(store, feed_name, feed, delivery_id, moment)
     delivery = Delivery(
         delivery_id=delivery_id,
         feed=feed_name,
@@ -113,13 +119,13 @@ def load_file(
         sequence=sequence,
         extracted_at=moment,
         extracted_at_from=moment_from,
-        kind=kind_of(path.name, feed),
+        kind=kind,
         records=intake.records,
         rows=intake.rows,
         dead_letters=len(intake.dead),
         bytes=size,
         admission="refused" if refusal else "admitted",
-        admitted_by=guard,
+        admitted_by=guard if refusal else "rampart",
         why=refusal,
     )
     store.add_delivery(delivery)

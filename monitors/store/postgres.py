@@ -153,6 +153,22 @@ class Store:
         assert row is not None  # noqa: S101 - a select of scalars always returns
         return int(row[0]), int(row[1])
 
+    def full_extract_before(self, feed: str, moment: datetime) -> int | None:
+        """The latest admitted full extract of a feed at or before a moment."""
+        row = self._execute("full_extract_before", feed=feed, moment=moment).fetchone()
+        return int(row[0]) if row else None
+
+    def let_through(self, feed: str, name: str, by: str, why: str) -> bool:
+        """Let the newest refused delivery of that name take part; False when there is none."""
+        row = self._execute("let_through", feed=feed, name=name, by=by, why=why).fetchone()
+        return row is not None
+
+    def list_deliveries(self, feed: str | None, refused: bool, limit: int) -> list[dict[str, Any]]:
+        """The latest deliveries, the newest first."""
+        found = self._execute("list_deliveries", feed=feed, refused=refused, limit=limit)
+        names = [column.name for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
     def add_delivery(self, delivery: Delivery) -> None:
         values = {name: getattr(delivery, name) for name in Delivery.__slots__}
         self._execute("add_delivery", **values, run_id=self.run.run_id)
@@ -180,6 +196,16 @@ class Store:
             column_name=column,
             change=change,
         )
+
+    # ---------------------------------------------------------------- builds
+
+    def lock_builds(self, *, wait: bool) -> bool:
+        """Builds take turns, over transactions. Whether it is ours; unlock as often as you lock."""
+        row = self._execute("lock_builds" if wait else "try_lock_builds").fetchone()
+        return wait or bool(row and row[0])
+
+    def unlock_builds(self) -> None:
+        self._execute("unlock_builds")
 
     # ---------------------------------------------------------------- verdicts
 

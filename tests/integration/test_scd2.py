@@ -29,8 +29,8 @@ MODEL = """
     pre_hook="{{ rampart.scd2_take_extracts('things', ref('judged')) }}",
     post_hook="{{ rampart.index_on(['code'], unique=true, where='is_current', name='current') }}",
 ) }}
-with judged as (select * from {{ ref('judged') }}),
-{{ rampart.scd2(entity='thing', rows='judged', natural_key='code', tracked=['colour'],
+with
+{{ rampart.scd2(entity='thing', rows=ref('judged'), natural_key='code', tracked=['colour'],
                 untracked=['note'], deleted_flag='flag') }}
 select * from thing_versions
 """

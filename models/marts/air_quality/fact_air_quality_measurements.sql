@@ -8,31 +8,18 @@
         "{{ index_on(['measurement_key'], unique=true) }}",
         "{{ index_on(['_delivery_id']) }}",
         "{{ index_on(['measurement_timestamp']) }}",
+        "{{ index_on(['_replay_id'], where='_replay_id is not null', name='replay') }}",
     ],
 ) }}
 
 with
 
-measurements as (
-    select * from {{ ref('int_air_quality_measurements_judged') }}
-),
-
 station_hours as (
     select * from {{ ref('int_air_quality_station_hours_judged') }}
 ),
 
-arrived_deliveries as (
-    {{ new_deliveries('air_quality') }}
-),
-
 accepted_measurements as (
-    select
-        measurements.*,
-        arrived_deliveries.sequence as delivery_sequence
-    from measurements
-    inner join arrived_deliveries
-        on measurements._delivery_id = arrived_deliveries.delivery_id
-    where measurements.rejected_by is null
+    {{ rows_to_take('air_quality', ref('int_air_quality_measurements_judged')) }}
 ),
 
 measurements_ranked as (
@@ -60,13 +47,19 @@ latest_measurements as (
         coalesce(station_hours.flagged_by is not null, false)
         and measurements_ranked.parameter in ('pm2_5', 'pm10') as is_pm2_5_above_pm10,
         measurements_ranked._delivery_id,
-        measurements_ranked._source_row
+        measurements_ranked._source_row,
+        measurements_ranked._replay_id
     from measurements_ranked
     inner join station_hours
         on
             measurements_ranked._delivery_id = station_hours._delivery_id
             and measurements_ranked._source_row = station_hours._source_row
-    where measurements_ranked.arrival_from_end = 1
+    where
+        measurements_ranked.arrival_from_end = 1
+        -- a correction that came later stays, whenever an older row is let in
+        and {{ outranks_held(
+            'measurements_ranked', 'measurement_key', by=['_delivery_id', '_source_row'], last=true
+        ) }}
 )
 
 select * from latest_measurements

@@ -2,32 +2,22 @@
     enabled=(project_name == 'rampart'),
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ take_turns('fact_events') }}",
+    pre_hook=[
+        "{{ take_turns('fact_events') }}",
+        "{{ give_way(ref('int_clickstream_events_judged'), 'event_key') }}",
+    ],
     post_hook=[
         "{{ index_on(['event_key'], unique=true) }}",
         "{{ index_on(['_delivery_id']) }}",
         "{{ index_on(['event_timestamp']) }}",
+        "{{ index_on(['_replay_id'], where='_replay_id is not null', name='replay') }}",
     ],
 ) }}
 
 with
 
-events as (
-    select * from {{ ref('int_clickstream_events_judged') }}
-),
-
-arrived_deliveries as (
-    {{ new_deliveries('clickstream') }}
-),
-
 accepted_events as (
-    select
-        events.*,
-        arrived_deliveries.sequence as delivery_sequence
-    from events
-    inner join arrived_deliveries
-        on events._delivery_id = arrived_deliveries.delivery_id
-    where events.rejected_by is null
+    {{ rows_to_take('clickstream', ref('int_clickstream_events_judged')) }}
 ),
 
 events_ranked as (
@@ -58,7 +48,8 @@ new_events as (
         {{ utc_date('events_ranked.event_timestamp') }} as event_date,
         events_ranked.flagged_by,
         events_ranked._delivery_id,
-        events_ranked._source_row
+        events_ranked._source_row,
+        events_ranked._replay_id
     from events_ranked
     where
         events_ranked.arrival_number = 1

@@ -15,13 +15,9 @@
 
 with
 
-users as (
-    select * from {{ ref('int_sf_users_judged') }}
-),
-
 {{ scd2(
     entity='sf_user',
-    rows='users',
+    rows=ref('int_sf_users_judged'),
     natural_key='user_id',
     tracked=['division', 'audit_phase', 'is_active'],
     untracked=['full_name', 'email', 'last_modified_at'],

@@ -32,6 +32,8 @@ grant usage, select on all sequences in schema monitoring to rampart_monitor
 -- A recorded build writes its run and its log row; SCD2 hooks note the extracts they took in.
 grant select, insert, update, delete on monitoring.scd2_extracts to rampart_builder;
 grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_builder;
+grant select, insert on quarantine.decisions to rampart_builder;
+grant usage, select on all sequences in schema quarantine to rampart_builder;
 grant usage, select on all sequences in schema monitoring to rampart_builder
 
 -- each_schema_raw --

@@ -47,6 +47,43 @@ select
         where feed = %(feed)s
     ) as sequence
 
+-- full_extract_before --
+-- The latest admitted full extract of a feed at or before a moment.
+select delivery_id
+from monitoring.deliveries
+where
+    feed = %(feed)s
+    and kind = 'full'
+    and admission <> 'refused'
+    and extracted_at <= %(moment)s
+order by extracted_at desc, sequence desc
+limit 1
+
+-- let_through --
+-- A person takes the responsibility for a refused delivery: the newest of that name.
+update monitoring.deliveries
+set
+    admission = 'let through',
+    admitted_by = %(by)s,
+    why = %(why)s || ' (refused by ' || admitted_by || ': ' || why || ')'
+where delivery_id = (
+    select max(delivery_id)
+    from monitoring.deliveries
+    where feed = %(feed)s and name = %(name)s and admission = 'refused'
+)
+returning delivery_id
+
+-- list_deliveries --
+-- The latest deliveries, of one feed or of all.
+select delivery_id, feed, name, extracted_at, kind, rows, dead_letters, loaded_at, admission,
+    admitted_by, why
+from monitoring.deliveries
+where
+    (%(feed)s::text is null or feed = %(feed)s)
+    and (not %(refused)s or admission = 'refused')
+order by delivery_id desc
+limit %(limit)s
+
 -- add_delivery --
 -- Written after its rows, in the same transaction.
 insert into monitoring.deliveries (
@@ -140,3 +177,206 @@ group by metrics.check_id, metrics.segment
 -- latest_data_moment --
 -- The newest moment that any delivery speaks of.
 select max(extracted_at) from monitoring.deliveries where admission <> 'refused'
+
+-- lock_builds --
+-- Builds and replays that Rampart starts take turns, until the connection closes or unlocks.
+select pg_advisory_lock(hashtextextended('rampart.build', 0))
+
+-- try_lock_builds --
+-- The same, without waiting.
+select pg_try_advisory_lock(hashtextextended('rampart.build', 0))
+
+-- unlock_builds --
+-- The next one may build.
+select pg_advisory_unlock(hashtextextended('rampart.build', 0))
+
+-- lock_decisions --
+-- No decision is made while a model judges rows: it sees all of them or none. The models take the
+-- same lock together, by `take_turns('decisions', together=true)`.
+select pg_advisory_xact_lock(hashtextextended('rampart.build.decisions', 0))
+
+-- ledger_groups --
+-- The ledger by feed, decision, rule and delivery. A row that breaks two rules stands under both.
+select
+    ledger.feed,
+    ledger.decision,
+    broken.rule,
+    ledger.delivery_id,
+    ledger.file_name,
+    ledger.loaded_at as since,
+    count(*) as rows,
+    min(ledger.source_row) as example_row
+from {quarantine}.ledger as ledger
+cross join unnest(string_to_array(ledger.rules, ', ')) as broken (rule)
+where
+    (%(feed)s::text is null or ledger.feed = %(feed)s)
+    and (%(delivery)s::bigint is null or ledger.delivery_id = %(delivery)s)
+    and (%(row)s::bigint is null or ledger.source_row = %(row)s)
+    and (%(decision)s::text is null or ledger.decision = %(decision)s)
+    and (%(rule)s::text is null or broken.rule = %(rule)s)
+group by
+    ledger.feed, ledger.decision, broken.rule, ledger.delivery_id, ledger.file_name,
+    ledger.loaded_at
+order by ledger.feed, ledger.delivery_id desc, count(*) desc, broken.rule
+
+-- ledger_rows --
+-- What the ledger says of one row: one line for the row, or one per rejected cell of it.
+select
+    ledger.item, ledger.grain, ledger.decision, ledger.file_name, ledger.run_id, ledger.loaded_at
+from {quarantine}.ledger as ledger
+where
+    ledger.feed = %(feed)s
+    and ledger.delivery_id = %(delivery)s
+    and ledger.source_row = %(row)s
+order by ledger.item
+
+-- violations_of_row --
+-- Every rule that a row or its cells break, and why the rule exists.
+select violations.item, violations.rule, violations.effect, violations.why
+from {quarantine}.violations as violations
+where
+    violations.feed = %(feed)s
+    and violations.delivery_id = %(delivery)s
+    and violations.source_row = %(row)s
+order by violations.effect desc, violations.item, violations.rule
+
+-- decisions_of_row --
+-- What was decided about a row and its cells, the oldest first.
+select
+    decisions.item, decisions.decision, decisions.decided_by, decisions.decided_at, decisions.why
+from quarantine.decisions as decisions
+where
+    decisions.source = %(feed)s
+    and decisions.delivery_id = %(delivery)s
+    and decisions.source_row = %(row)s
+order by decisions.decision_id
+
+-- judge_anew --
+-- The chosen rows of the ledger by the rules of now, kept until the transaction ends. `is_waiting`:
+-- a replay was decided, and no build has taken it yet.
+create temporary table rampart_judged_anew on commit drop as
+select
+    replayable.feed,
+    replayable.delivery_id,
+    replayable.source_row,
+    replayable.item,
+    replayable.passes_now,
+    replayable.rules_now,
+    ledger.rules,
+    ledger.decision,
+    ledger.decision = 'replayed' and exists (
+        select 1
+        from quarantine.decisions as decisions
+        where
+            decisions.source = replayable.feed
+            and decisions.delivery_id = replayable.delivery_id
+            and decisions.source_row = replayable.source_row
+            and decisions.item = replayable.item
+            and decisions.decision = 'replayed'
+            and decisions.batch_id > coalesce(replayable.replay_id, 0)
+    ) as is_waiting
+from {quarantine}.replayable as replayable
+inner join {quarantine}.ledger as ledger
+    on
+        replayable.feed = ledger.feed
+        and replayable.delivery_id = ledger.delivery_id
+        and replayable.source_row = ledger.source_row
+        and replayable.item = ledger.item
+where
+    (%(feed)s::text is null or (replayable.feed = %(feed)s and ledger.feed = %(feed)s))
+    and (%(delivery)s::bigint is null or (replayable.delivery_id = %(delivery)s and ledger.delivery_id = %(delivery)s))
+    and (%(row)s::bigint is null or replayable.source_row = %(row)s)
+    and (%(rule)s::text is null or %(rule)s = any(string_to_array(ledger.rules, ', ')))
+    and (%(discarded)s or ledger.decision <> 'discarded')
+
+-- judged_anew --
+-- How many of them pass now, stay or wait, by feed and the rules that they broke.
+select
+    judged.feed,
+    judged.rules,
+    case
+        when judged.is_waiting then 'waits'
+        when judged.passes_now then 'passes'
+        else 'stays'
+    end as outcome,
+    count(*) as rows
+from rampart_judged_anew as judged
+group by 1, 2, 3
+order by 1, 3, 4 desc, 2
+
+-- decide_replays --
+-- Replayed are exactly those that pass now, unless somebody decided otherwise in between.
+with chosen as (
+    select judged.*
+    from rampart_judged_anew as judged
+    inner join {quarantine}.ledger as ledger
+        on
+            judged.feed = ledger.feed
+            and judged.delivery_id = ledger.delivery_id
+            and judged.source_row = ledger.source_row
+            and judged.item = ledger.item
+            and judged.decision = ledger.decision
+    where judged.passes_now and not judged.is_waiting
+),
+
+batches as materialized (
+    select feeds.feed, feeds.is_cell, nextval('quarantine.batches') as batch_id
+    from (select distinct feed, item <> '' as is_cell from chosen) as feeds
+)
+
+insert into quarantine.decisions (
+    source, delivery_id, source_row, item, batch_id, decision, decided_by, why, run_id
+)
+select
+    chosen.feed, chosen.delivery_id, chosen.source_row, chosen.item, batches.batch_id,
+    'replayed', %(decided_by)s, %(why)s, %(run_id)s
+from chosen
+inner join batches
+    on chosen.feed = batches.feed and (chosen.item <> '') = batches.is_cell
+
+-- decide_discards --
+-- Discarded are the chosen rows that are not discarded yet.
+with chosen as (
+    select ledger.*
+    from {quarantine}.ledger as ledger
+    where
+        ledger.decision <> 'discarded'
+        and (%(feed)s::text is null or ledger.feed = %(feed)s)
+        and (%(delivery)s::bigint is null or ledger.delivery_id = %(delivery)s)
+        and (%(row)s::bigint is null or ledger.source_row = %(row)s)
+        and (%(rule)s::text is null or %(rule)s = any(string_to_array(ledger.rules, ', ')))
+),
+
+batches as materialized (
+    select feeds.feed, feeds.is_cell, nextval('quarantine.batches') as batch_id
+    from (select distinct feed, item <> '' as is_cell from chosen) as feeds
+),
+
+decided as (
+    insert into quarantine.decisions (
+        source, delivery_id, source_row, item, batch_id, decision, decided_by, why, run_id
+    )
+    select
+        chosen.feed, chosen.delivery_id, chosen.source_row, chosen.item, batches.batch_id,
+        'discarded', %(decided_by)s, %(why)s, %(run_id)s
+    from chosen
+    inner join batches
+        on chosen.feed = batches.feed and (chosen.item <> '') = batches.is_cell
+)
+
+select chosen.feed, chosen.rules, 'discarded' as outcome, count(*) as rows
+from chosen
+group by 1, 2
+order by 1, 4 desc, 2
+
+-- left_in_ledger --
+-- How many rows of this run's replays are rejected still.
+select count(*)
+from quarantine.decisions as decisions
+inner join {quarantine}.ledger as ledger
+    on
+        decisions.source = ledger.feed
+        and decisions.delivery_id = ledger.delivery_id
+        and decisions.source_row = ledger.source_row
+        and decisions.item = ledger.item
+where decisions.run_id = %(run_id)s
