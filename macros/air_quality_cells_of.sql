@@ -30,7 +30,7 @@ select
     cells.parameter,
     cells.measurement_timestamp,
     coalesce(cells.cell in ('NA', ''), true) as is_declared_missing,
-    {{ try_number('cells.cell') }} as measured_value
+    {{ rampart.try_number('cells.cell') }} as measured_value
 from cells
-{{ compute_once() }}
+{{ rampart.compute_once() }}
 {% endmacro %}
