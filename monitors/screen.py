@@ -102,7 +102,8 @@ def _load_line(each: FeedLoad) -> str:
     old = len(each.files) - len(each.new)
     parts = [f"{len(each.new)} new {'file' if len(each.new) == 1 else 'files'}, {each.rows:,} rows"]
     if each.dead_letters:
-        parts.append(f"{each.dead_letters} dead letters")
+        letters = "dead letter" if each.dead_letters == 1 else "dead letters"
+        parts.append(f"{each.dead_letters} {letters}")
     if each.refused:
         parts.append(f"{len(each.refused)} refused")
     if each.failed:
