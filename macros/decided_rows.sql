@@ -19,12 +19,10 @@ where
             replayed.delivery_id,
             replayed.source_row,
             replayed.item
-        from {{ decisions }} as replayed
-        where
-            replayed.decision = 'replayed'
-            and replayed.batch_id in (
-                {{ rampart.new_replays(decisions, 'batch_id', "decision = 'replayed' and " ~ about) }}
-            )
+        from ({{ rampart.new_replays(decisions, 'batch_id', "decision = 'replayed' and " ~ about) }}) as replays
+        inner join {{ decisions }} as replayed
+            on replays.replay_id = replayed.batch_id
+        where replayed.decision = 'replayed'
     )
     {%- if rows %}
     or (decisions.delivery_id, decisions.source_row) in (

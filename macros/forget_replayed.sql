@@ -1,24 +1,18 @@
 {% macro forget_replayed(feed, item=none) %}
 {%- if is_incremental() %}
-delete from {{ this }}
+delete from {{ this }} as held
 where
-    rejected_by is not null
-    and (_delivery_id, _source_row{{ ', ' ~ item if item }}) in (
-        select
-            decided_rows.delivery_id,
-            decided_rows.source_row{{ ',\n            decided_rows.item' if item }}
+    held.rejected_by is not null
+    and exists (
+        select 1
         from ({{ rampart.decided_rows(feed, item) }}) as decided_rows
-        where not exists (
-            select 1
-            from {{ this }} as held
-            where
-                held._delivery_id = decided_rows.delivery_id
-                and held._source_row = decided_rows.source_row
-                {%- if item %}
-                and held.{{ item }} = decided_rows.item
-                {%- endif %}
-                and held._replay_id = decided_rows.replay_id
-        )
+        where
+            decided_rows.delivery_id = held._delivery_id
+            and decided_rows.source_row = held._source_row
+            {%- if item %}
+            and decided_rows.item = held.{{ item }}
+            {%- endif %}
+            and decided_rows.replay_id > coalesce(held._replay_id, 0)
     )
 {%- endif %}
 {% endmacro %}

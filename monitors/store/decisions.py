@@ -139,6 +139,7 @@ class Decisions:
         """Decide to replay what `judge_anew` found to pass, in the same transaction."""
         self._execute("lock_decisions")
         done = self._execute("decide_replays", decided_by=by, why=why, run_id=run_id)
+        self._execute("analyze_decisions")
         return int(done.rowcount)
 
     def discard(self, selection: Selection, by: str, why: str, run_id: str) -> list[Outcome]:

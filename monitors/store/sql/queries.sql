@@ -195,6 +195,10 @@ select pg_advisory_unlock(hashtextextended('rampart.build', 0))
 -- same lock together, by `take_turns('decisions', together=true)`.
 select pg_advisory_xact_lock(hashtextextended('rampart.build.decisions', 0))
 
+-- analyze_decisions --
+-- The models join what was just decided; without figures of it the planner guesses badly.
+analyze quarantine.decisions
+
 -- ledger_groups --
 -- The ledger by feed, decision, rule and delivery. A row that breaks two rules stands under both.
 select
