@@ -4,7 +4,7 @@
     incremental_strategy='append',
     pre_hook=[
         "{{ take_turns('fact_events') }}",
-        "{{ give_way(ref('int_clickstream_events_judged'), 'event_key') }}",
+        "{{ give_way('clickstream', ref('int_clickstream_events_judged'), 'event_key') }}",
     ],
     post_hook=[
         "{{ index_on(['event_key'], unique=true) }}",
