@@ -178,15 +178,13 @@ class Store:
     ) -> None:
         """May come before the delivery's own row: the foreign key is checked with the statement,
         so call it after `add_delivery`."""
-        common = {"delivery_id": delivery_id, "feed": feed, "name": name}
-        rows = [
-            {slot: getattr(letter, slot) for slot in DeadLetter.__slots__}
-            | common
-            | {"run_id": self.run.run_id}
-            for letter in letters
-        ]
-        if rows:
-            self._execute_many("add_dead_letter", rows)
+        with (
+            self.connection.cursor() as cursor,
+            cursor.copy(statement("copy_dead_letters").encode()) as copy,
+        ):
+            for letter in letters:
+                values = [getattr(letter, slot) for slot in DeadLetter.__slots__]
+                copy.write_row([delivery_id, feed, name, *values, self.run.run_id])
 
     def add_schema_drift(self, delivery_id: int, feed: str, column: str, change: str) -> None:
         self._execute(

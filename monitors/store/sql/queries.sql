@@ -97,15 +97,12 @@ values (
     %(run_id)s, %(admission)s, %(admitted_by)s, %(why)s
 )
 
--- add_dead_letter --
--- What could not be read as a row: where, why, and its bytes.
-insert into monitoring.dead_letters (
+-- copy_dead_letters --
+-- What could not be read as rows: where, why, and their bytes.
+copy monitoring.dead_letters (
     delivery_id, feed, name, source_row, line, reason, content, content_bytes, run_id
 )
-values (
-    %(delivery_id)s, %(feed)s, %(name)s, %(source_row)s, %(line)s, %(reason)s, %(content)s,
-    %(content_bytes)s, %(run_id)s
-)
+from stdin
 
 -- add_schema_drift --
 -- A column that came for the first time, or did not come.
