@@ -9,42 +9,18 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from monitors import cli_db, cli_deliveries, cli_quarantine
+from monitors.cli_common import report_verdict, settings
 from monitors.errors import ExitCode, RampartError
-
-if TYPE_CHECKING:
-    from monitors.config import Config
-    from monitors.monitor import DataMonitor, Verdict
 
 EPILOG = (
     "Exit codes: 0 everything holds, 1 something is red or a job failed, 2 the command could not"
     " start (configuration, connection, usage), 130 and 143 after SIGINT and SIGTERM."
 )
-
-
-class Settings:
-    """The options that every command shares."""
-
-    config_path: Path | None = None
-    log_level: str = "warning"
-    log_file: Path | None = None
-    traceback: bool = False
-
-    def config(self) -> Config:
-        from monitors.config import load_config
-
-        return load_config(self.config_path)
-
-    def monitor(self, **options: Any) -> DataMonitor:
-        from monitors.monitor import DataMonitor
-
-        return DataMonitor(self.config(), **options)
-
-
-settings = Settings()
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -109,7 +85,7 @@ def load(feed: str | None, paths: tuple[Path, ...], as_json: bool) -> int:
 
     with load_progress() as progress:
         verdict = settings.monitor().load(feed, paths, progress)
-    return _report(verdict, as_json)
+    return report_verdict(verdict, as_json)
 
 
 @cli.command()
@@ -119,7 +95,7 @@ def load(feed: str | None, paths: tuple[Path, ...], as_json: bool) -> int:
 def build(select: tuple[str, ...], full_refresh: bool, as_json: bool) -> int:
     """`dbt build`, recorded."""
     verdict = settings.monitor(quiet_dbt=as_json).build(select, full_refresh=full_refresh)
-    return _report(verdict, as_json)
+    return report_verdict(verdict, as_json)
 
 
 @cli.command()
@@ -135,7 +111,7 @@ def build(select: tuple[str, ...], full_refresh: bool, as_json: bool) -> int:
 def scan(select: tuple[str, ...], soda_results: Path | None, as_json: bool) -> int:
     """Run the checks and write every verdict into monitoring.data_quality_metrics."""
     verdict = settings.monitor().scan(select, soda_results=soda_results)
-    return _report(verdict, as_json)
+    return report_verdict(verdict, as_json)
 
 
 @cli.command()
@@ -146,7 +122,7 @@ def run(as_json: bool) -> int:
 
     with load_progress() as progress:
         verdict = settings.monitor().run(progress)
-    return _report(verdict, as_json)
+    return report_verdict(verdict, as_json)
 
 
 # -------------------------------------------------------------------- around it
@@ -209,16 +185,6 @@ def doctor() -> int:
     return ExitCode.OK if all(finding.is_fine for finding in findings) else ExitCode.UNUSABLE
 
 
-def _report(verdict: Verdict, as_json: bool) -> int:
-    """The outcome on stdout, alert lines on stderr, the exit code for the scheduler."""
-    from monitors import screen
-
-    click.echo(screen.as_json(verdict) if as_json else screen.summary(verdict), nl=False)
-    for line in verdict.alerts:
-        click.echo(line, err=True)
-    return verdict.exit_code
-
-
 def main() -> None:
     """Run the command; every foreseen error is one line on stderr and a defined exit code."""
     signal.signal(signal.SIGTERM, _on_sigterm)
@@ -263,8 +229,6 @@ def _unforeseen(error: Exception) -> int:
 def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
-
-from monitors import cli_db, cli_deliveries, cli_quarantine  # noqa: E402 - register themselves below
 
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)

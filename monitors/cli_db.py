@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from monitors.cli_common import settings
 from monitors.errors import ExitCode, PipelineFailed, UsageError
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 
 def _root() -> Path:
-    from monitors.cli import settings
-
     return settings.config().root
 
 

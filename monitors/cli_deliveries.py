@@ -7,6 +7,7 @@ import json
 
 import click
 
+from monitors.cli_common import settings
 from monitors.errors import ExitCode
 
 
@@ -22,8 +23,6 @@ def deliveries() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 def list_(feed: str | None, refused: bool, limit: int, as_json: bool) -> ExitCode:
     """The latest deliveries, of FEED when one is named."""
-    from monitors.cli import settings
-
     found = settings.monitor().deliveries(feed, refused=refused, limit=limit)
     if as_json:
         click.echo(json.dumps(found, default=str, indent=2))
@@ -46,8 +45,6 @@ def list_(feed: str | None, refused: bool, limit: int, as_json: bool) -> ExitCod
 @click.option("--by", default=getpass.getuser, show_default="the user", help="Who decides.")
 def let_through(feed: str, name: str, why: str, by: str) -> ExitCode:
     """Let the refused delivery NAME of FEED take part; the next build takes it in."""
-    from monitors.cli import settings
-
     settings.monitor().let_through(feed, name, by=by, why=why)
     click.echo(f"{feed}: {name} takes part; now `rampart build`")
     return ExitCode.OK

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from monitors.cli_common import settings
 from monitors.errors import ExitCode
 
 if TYPE_CHECKING:
-    from monitors.quarantine import Decided, Quarantine, Row
+    from monitors.commands.quarantine import Decided, Quarantine, Row
     from monitors.store.decisions import LedgerGroup, Outcome, Selection
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -145,8 +146,7 @@ def discard(
 
 
 def _desk() -> Quarantine:
-    from monitors.cli import settings
-    from monitors.quarantine import Quarantine
+    from monitors.commands.quarantine import Quarantine
 
     return Quarantine(settings.config())
 

@@ -14,7 +14,7 @@ from monitors.alert.lines import explain
 from monitors.results import CheckResult, Status
 
 if TYPE_CHECKING:
-    from monitors.monitor import ProgressFactory
+    from monitors.commands.load import ProgressFactory
     from monitors.verdict import FeedLoad, Verdict
 
 

@@ -37,7 +37,7 @@ SECOND = [
 
 @pytest.fixture
 def project(tmp_path: Path, warehouse: Target, use: Callable[[Target], None]) -> Path:
-    """Two files of events: the first is refused for its garbage and holds what the second repeats."""
+    """Two files of events: the first, refused for its garbage, holds what the second repeats."""
     use(warehouse)
     project = copy_project(tmp_path / "project")
     folder = project / "landing" / "clickstream"

@@ -18,7 +18,7 @@ import pytest
 
 from monitors import DataMonitor
 from monitors.arrival.sample import write_sample
-from monitors.quarantine import Quarantine
+from monitors.commands.quarantine import Quarantine
 from monitors.store.decisions import Decisions, Selection
 from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target

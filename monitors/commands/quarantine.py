@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from monitors import log as logs
+from monitors.commands.build import build_models, prepare_dbt, take_turn
+from monitors.commands.runner import Runner
 from monitors.errors import ExitCode, PipelineFailed, UsageError
-from monitors.monitor import DataMonitor
 from monitors.store.decisions import (
     Decision,
     Decisions,
@@ -62,8 +63,8 @@ class Decided:
         return sum(each.rows for each in self.outcomes if each.outcome == outcome)
 
 
-class Quarantine(DataMonitor):
-    """A DataMonitor for the ledger: configure, choose rows, decide."""
+class Quarantine(Runner):
+    """The ledger: configure, choose rows, decide."""
 
     def groups(self, selection: Selection, decision: str | None = "open") -> list[LedgerGroup]:
         """The chosen rows of the ledger, counted by feed, rule and delivery."""
@@ -102,8 +103,8 @@ class Quarantine(DataMonitor):
         self._check(selection)
 
         def job(store: Store) -> Decided:
-            self._prepare_dbt(store)
-            self._take_turn(store)
+            prepare_dbt(self, store)
+            take_turn(self, store)
             self._compile_rules()
             ledger = self._ledger(store.connection, needed="replayable")
             found = tuple(ledger.judge_anew(selection, discarded=discarded))
@@ -116,7 +117,7 @@ class Quarantine(DataMonitor):
             log.info("replay decided", rows=decided, waiting=done.count("waits"))
             if not decided and not done.count("waits"):
                 return done
-            verdict = self._build(store, (), False)
+            verdict = build_models(self, store, (), False)
             left = ledger.left_in_ledger(self.run_id)
             return replace(
                 done,
@@ -127,7 +128,7 @@ class Quarantine(DataMonitor):
                 exit_code=verdict.exit_code,
             )
 
-        return self._recorded("quarantine replay", job)
+        return self.recorded("quarantine replay", job)
 
     def discard(
         self, selection: Selection, *, why: str, by: str | None = None, dry_run: bool = False
@@ -150,7 +151,7 @@ class Quarantine(DataMonitor):
             log.info("discard decided", rows=done.count("discarded"))
             return replace(done, decided=done.count("discarded"))
 
-        return self._recorded("quarantine discard", job)
+        return self.recorded("quarantine discard", job)
 
     # ---------------------------------------------------------------- the pieces
 
