@@ -90,6 +90,8 @@ class Feed(Section):
     delimiter: Delimiter = ","
     encoding: Encoding = "utf-8"
     required: bool = True
+    personal: tuple[str, ...] = ()
+    """Columns, or keys of a JSON payload at any depth, that name a person: never shown."""
     moment: Moment | None = None
     extract: Extract | None = None
     freshness: Freshness | None = None

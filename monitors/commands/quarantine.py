@@ -15,6 +15,7 @@ from monitors import log as logs
 from monitors.commands.build import build_models, prepare_dbt, take_turn
 from monitors.commands.runner import Runner
 from monitors.errors import ExitCode, PipelineFailed, UsageError
+from monitors.mask import mask_row
 from monitors.store.decisions import (
     Decision,
     Decisions,
@@ -74,7 +75,8 @@ class Quarantine(Runner):
 
     def show(self, feed: str, delivery: int, row: int) -> Row:
         """One row. Raises UsageError when nothing of that number arrived."""
-        table = self.config.feed(feed).table
+        settings = self.config.feed(feed)
+        table = settings.table
         with connect(self.target) as connection:
             ledger = self._ledger(connection)
             raw = ledger.raw_row(table, delivery, row)
@@ -84,7 +86,7 @@ class Quarantine(Runner):
                 feed=feed,
                 delivery=delivery,
                 source_row=row,
-                raw=raw,
+                raw=mask_row(raw, settings.personal),
                 ledger=tuple(ledger.ledger_rows(feed, delivery, row)),
                 violations=tuple(ledger.violations(feed, delivery, row)),
                 history=tuple(ledger.history(feed, delivery, row)),
