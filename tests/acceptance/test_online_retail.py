@@ -24,7 +24,9 @@ import pytest
 import yaml
 
 from monitors import DataMonitor
+from monitors.commands.quarantine import Quarantine
 from monitors.monitor import Verdict
+from monitors.store.decisions import Selection
 from monitors.warehouse.connection import connect
 from monitors.warehouse.packages import install_packages
 from monitors.warehouse.target import Target
@@ -259,7 +261,7 @@ def test_none_of_ramparts_own_models_are_built(shop: Shop) -> None:
         "select c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
         " where c.relkind in ('r', 'v', 'm')"
         " and (n.nspname in ('staging', 'facts', 'salesforce_curated') or c.relname = any("
-        " array['violations', 'ledger', 'conservation', 'quarantine_rates', 'clocks',"
+        " array['violations', 'ledger', 'conservation', 'quarantine_rates', 'replayable', 'clocks',"
         " 'freshness', 'daily_volumes', 'volume_scores', 'orphan_orders', 'scd2_faults']))"
     )
     assert sorted(name for (name,) in found) == MODELS
@@ -325,6 +327,47 @@ def test_a_corrected_day_supersedes_its_orders_whole(
     ) == [(with_customer, 0, with_customer, 0), (with_customer - 2, with_customer - 2, 0, 0)]
     red = [each.check_id for each in verdict.results if each.is_red]
     assert red == ["online_retail.rejected_for_other_reasons"]
+
+
+@needs_data
+def test_replay_and_discard_work_in_a_foreign_project(
+    shop: Shop, use: Callable[[Target], None]
+) -> None:
+    """A line is discarded, the customer becomes optional: all other open lines move, for good."""
+    use(shop.target)
+    one = Selection("order_lines", delivery=1, row=first_rejected_row(shop))
+    assert 1 == Quarantine(shop.folder).discard(one, why="a test of the till", by="ann").decided
+    rules = shop.folder / "macros" / "online_retail_rules.sql"
+    text = rules.read_text()
+    rule = re.search(r"- rule: customer_id_present\n  effect: reject", text)
+    assert rule
+    rules.write_text(text.replace(rule[0], rule[0].replace("reject", "flag")))
+    for described in (shop.folder / "models").rglob("*.yml"):  # they state the rules as they were
+        stated = described.read_text().split("unit_tests:")[0]
+        customer = r"(- name: customer_id\n.*\n) *data_tests: \[not_null\]\n"
+        described.write_text(re.sub(customer, r"\1", stated))
+    done = Quarantine(shop.folder).replay(Selection(), dry_run=True)
+    moving = done.count("passes")
+    assert moving > 80_000
+    done = Quarantine(shop.folder).replay(Selection())
+    assert (done.decided, done.left, done.alerts) == (moving, 0, ())
+    replayed = shop.value("select count(*) from facts.fact_order_lines where customer_id is null")
+    assert replayed > 80_000
+    assert shop.rows("select * from monitoring.conservation where unaccounted <> 0") == []
+    # a full refresh names the rules of now, so of the ledger only the rows are compared
+    ledger = "select delivery_id, source_row, decision from quarantine.ledger order by 1, 2"
+    marts, rejected = shop.contents(), shop.rows(ledger)
+    DataMonitor(shop.folder).build(["resource_type:model"], full_refresh=True)
+    assert {k: v for k, v in shop.contents().items() if k.startswith("facts.")} == {
+        k: v for k, v in marts.items() if k.startswith("facts.")
+    }
+    assert shop.rows(ledger) == rejected
+    assert [each[2] for each in rejected].count("discarded") == 1
+
+
+def first_rejected_row(shop: Shop) -> int:
+    query = "select min(source_row) from quarantine.ledger where delivery_id = 1"
+    return int(shop.value(query))
 
 
 @needs_data
