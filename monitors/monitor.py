@@ -189,14 +189,7 @@ class DataMonitor:
     def _prepare_feeds(self, store: Store) -> None:
         """Settings that SQL reads, and a raw table for every feed, so that dbt can always build."""
         for name, feed in self.config.feeds.items():
-            freshness = feed.freshness
-            store.register_feed(
-                name,
-                feed.table,
-                feed.required,
-                freshness.clock if freshness else "wall",
-                freshness.within if freshness else None,
-            )
+            store.register_feed(name, feed, self.config.calendar_of(name))
             ensure_table(store.connection, feed)
         store.connection.commit()
 
@@ -294,7 +287,8 @@ class DataMonitor:
             log.info(install_packages(self.config.root).message)
 
     def _build_alone(self, store: Store, select: Sequence[str], full_refresh: bool) -> Verdict:
-        arguments = ["build"]
+        # unit tests speak of the code, not of the data: they run where the code changes
+        arguments = ["build", "--exclude-resource-type", "unit_test"]
         if select:
             arguments += ["--select", *select]
         if full_refresh:
