@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from monitors.arrival.loader import load_file
-from monitors.config import Feed, Thresholds
+from monitors.config import ALWAYS_OPEN, Feed, Thresholds
 from monitors.store.postgres import RunContext, Store
 from monitors.warehouse.connection import connect
 from monitors.warehouse.embedded import DATABASE, SUPERUSER
@@ -27,7 +27,7 @@ def main(host: str, kind: str, table: str, path: Path) -> None:
     with connect(target) as connection:
         store = Store(connection, RunContext(f"bench {started}", "dev"))
         store.start_run("load")
-        store.register_feed("bench", table, True, "wall", None)
+        store.register_feed("bench", feed, ALWAYS_OPEN)
         loaded = load_file(
             store, "bench", feed, path, name=path.name, thresholds=Thresholds()
         ).delivery

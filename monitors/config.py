@@ -12,15 +12,18 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from monitors.config_file import explain, one_line, read_yaml
+from monitors.config_file import explain, one_line, read_yaml, wrong
 from monitors.config_types import (
     ColumnName,
+    Day,
     Delimiter,
     Duration,
     Encoding,
     MomentFormat,
     Share,
     TableName,
+    TimeZone,
+    Weekday,
     refuse,
 )
 from monitors.errors import ConfigError, UsageError
@@ -68,6 +71,25 @@ class Freshness(Section):
     within: Duration
     clock: Literal["wall", "data"] = "wall"
     """`data`: the newest moment that any delivery of the feed speaks of, not the time of day."""
+    calendar: str | None = None
+    """One of `calendars`: hours in which it is closed do not count. None: every hour counts."""
+
+
+class Calendar(Section):
+    """Days on which nothing is expected to arrive; each goes from midnight to midnight."""
+
+    closed: tuple[Weekday, ...] = ()
+    holidays: tuple[Day, ...] = ()
+    timezone: TimeZone = "UTC"
+
+    @model_validator(mode="after")
+    def _is_open_some_day(self) -> Calendar:
+        if len(set(self.closed)) == 7:
+            raise ValueError("a week with at least one open day")
+        return self
+
+
+ALWAYS_OPEN = Calendar()
 
 
 class Thresholds(Section):
@@ -134,6 +156,7 @@ class Config(Section):
 
     environment: Environment = "dev"
     feeds: dict[str, Feed] = {}
+    calendars: dict[str, Calendar] = {}
     thresholds: Thresholds = Thresholds()
     scan: Scan = Scan()
     run: Run = Run()
@@ -145,6 +168,11 @@ class Config(Section):
             known = ", ".join(sorted(self.feeds)) or "none"
             raise UsageError(f"feed `{name}` is not in {self.root / FILE_NAME}; known: {known}")
         return self.feeds[name]
+
+    def calendar_of(self, name: str) -> Calendar:
+        """The calendar by which a feed's age is counted."""
+        freshness = self.feed(name).freshness
+        return self.calendars.get(freshness.calendar or "" if freshness else "", ALWAYS_OPEN)
 
     def files_of(self, name: str) -> list[Path]:
         """What lies in the landing place of a feed, in order of name."""
@@ -173,4 +201,10 @@ def load_config(path: Path | None = None) -> Config:
         config = Config.model_validate(file.values)
     except ValidationError as error:
         raise ConfigError(explain(error, file, Config)) from None
+    for name, feed in config.feeds.items():
+        wanted = feed.freshness.calendar if feed.freshness else None
+        if wanted is not None and wanted not in config.calendars:
+            known = ", ".join(config.calendars) or "none yet: there is no `calendars:`"
+            keys = ("feeds", name, "freshness", "calendar")
+            raise ConfigError(wrong(file, keys, wanted, f"one of `calendars`: {known}"))
     return config.model_copy(update={"root": path.parent.resolve()})

@@ -44,7 +44,8 @@ def read_yaml(path: Path) -> YamlFile:
     except RecursionError:
         raise ConfigError(f"{path}:1: not valid YAML: nested too deeply") from None
     except (ValueError, TypeError, OverflowError) as error:  # 2026-13-45 is read as a date
-        raise ConfigError(one_line(f"{path}:1: a value cannot be read: {error}")) from None
+        line = _unreadable_line(tree, set()) or 1
+        raise ConfigError(one_line(f"{path}:{line}: a value cannot be read: {error}")) from None
     if values is None:
         values = {}
     if not isinstance(values, dict):
@@ -70,6 +71,12 @@ def explain(error: ValidationError, file: YamlFile, model: type[BaseModel]) -> s
         said = f"found {_kind(first['input'])}, allowed is {allowed}"
     key = ".".join(str(part) for part in keys)
     return one_line(f"{file.path}:{_line(file.tree, keys)}: key `{key}`: {said}{more}")
+
+
+def wrong(file: YamlFile, keys: tuple[Any, ...], found: Any, allowed: str) -> str:
+    """What a model alone cannot see, said in the same way."""
+    where = f"{file.path}:{_line(file.tree, keys)}: key `{'.'.join(map(str, keys))}`"
+    return one_line(f"{where}: found {_kind(found)}, allowed is {allowed}")
 
 
 def one_line(text: str) -> str:
@@ -108,6 +115,22 @@ def _line(node: Any, keys: tuple[Any, ...]) -> int:
             node = node.value[key]
             line = node.start_mark.line + 1
     return line
+
+
+def _unreadable_line(node: Any, seen: set[int]) -> int | None:
+    """The line of the first scalar that looks like a date or a number and is none."""
+    if id(node) in seen:
+        return None
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        try:
+            yaml.SafeLoader("").construct_object(node)
+        except (ValueError, TypeError, OverflowError, yaml.YAMLError):
+            return int(node.start_mark.line) + 1
+        return None
+    inner = getattr(node, "value", None) or []
+    flat = [part for each in inner for part in (each if isinstance(each, tuple) else (each,))]
+    return next((line for part in flat if (line := _unreadable_line(part, seen))), None)
 
 
 def _refuse_repeated_keys(path: Path, node: Any, seen: set[int]) -> None:

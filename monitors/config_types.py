@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 def _duration(value: Any) -> Any:
@@ -61,6 +63,28 @@ def _encoding(value: Any) -> Any:
     return value
 
 
+def _weekday(value: Any) -> Any:
+    if isinstance(value, str) and value.lower() in _WEEKDAYS:
+        return _WEEKDAYS.index(value.lower()) + 1
+    raise ValueError("a day of the week like `saturday`")
+
+
+def _day(value: Any) -> Any:
+    try:
+        if not isinstance(value, datetime):
+            return date.fromisoformat(str(value))
+    except ValueError:
+        pass
+    raise ValueError("a date like 2026-12-25")
+
+
+def _time_zone(value: Any) -> Any:
+    try:
+        return ZoneInfo(value).key
+    except (LookupError, OSError, TypeError, ValueError, AttributeError):
+        raise ValueError("a time zone like Europe/Berlin") from None
+
+
 def refuse(_value: Any) -> Any:
     """For what is no key of the file."""
     raise ValueError("no such key: it is the folder of the file")
@@ -73,3 +97,7 @@ ColumnName = Annotated[str, BeforeValidator(_column)]
 Delimiter = Annotated[str, BeforeValidator(_delimiter)]
 MomentFormat = Annotated[str, BeforeValidator(_moment_format)]
 Encoding = Annotated[str, BeforeValidator(_encoding)]
+Weekday = Annotated[int, BeforeValidator(_weekday)]
+"""1 is Monday, 7 is Sunday, as ISO 8601 counts them."""
+Day = Annotated[date, BeforeValidator(_day)]
+TimeZone = Annotated[str, BeforeValidator(_time_zone)]

@@ -21,7 +21,7 @@ newest_event as (
 newest_measurement_of_station as (
     select
         measurements.station,
-        max(measurements.measurement_timestamp) as newest_at
+        {{ utc_moment('max(measurements.measurement_timestamp)') }} as newest_at
     from measurements
     group by measurements.station
 ),
@@ -31,32 +31,92 @@ newest_measurement as (
     from newest_measurement_of_station
 ),
 
-events_freshness as (
+events_newest as (
     select
         clocks.feed,
         cast('' as {{ dbt.type_string() }}) as segment,
-        {{ hours_between('newest_event.newest_at', 'clocks.now_of_feed') }} as hours_behind
+        newest_event.newest_at,
+        clocks.now_of_feed,
+        clocks.timezone
     from clocks
     cross join newest_event
     where clocks.feed = 'clickstream'
 ),
 
--- stations keep their own clock, so each is held against the newest of them
-stations_freshness as (
+-- an extract without rows is a picture too, so extracts speak by their moment
+users_newest as (
     select
-        cast('air_quality' as {{ dbt.type_string() }}) as feed,
-        newest_measurement_of_station.station as segment,
-        {{ hours_between(
-            'newest_measurement_of_station.newest_at', 'newest_measurement.newest_at'
-        ) }} as hours_behind
-    from newest_measurement_of_station
+        clocks.feed,
+        cast('' as {{ dbt.type_string() }}) as segment,
+        clocks.newest_moment as newest_at,
+        clocks.now_of_feed,
+        clocks.timezone
+    from clocks
+    where clocks.feed = 'sf_user'
+),
+
+-- stations keep their own clock, so each is held against the newest of them, in days of its own
+stations_newest as (
+    select
+        clocks.feed,
+        coalesce(newest_measurement_of_station.station, '') as segment,
+        newest_measurement_of_station.newest_at,
+        newest_measurement.newest_at as now_of_feed,
+        cast('UTC' as {{ dbt.type_string() }}) as timezone
+    from clocks
     cross join newest_measurement
+    left join newest_measurement_of_station
+        on newest_measurement_of_station.newest_at is not null
+    where clocks.feed = 'air_quality'
+),
+
+newest as (
+    select * from events_newest
+    union all
+    select * from users_newest
+    union all
+    select * from stations_newest
+),
+
+ages as (
+    select
+        newest.feed,
+        newest.segment,
+        newest.newest_at,
+        newest.now_of_feed,
+        cast({{ open_hours_between(
+            'newest.newest_at',
+            'newest.now_of_feed',
+            'clocks.closed_weekdays',
+            'clocks.holidays',
+            'newest.timezone',
+        ) }} as numeric(18, 2)) as hours_behind,
+        cast({{ interval_hours('clocks.freshness_within') }} as numeric(18, 2)) as hours_allowed,
+        {{ is_closed_on(
+            date_in('newest.now_of_feed', 'newest.timezone'),
+            'clocks.closed_weekdays',
+            'clocks.holidays',
+        ) }} as is_closed_now
+    from newest
+    inner join clocks
+        on newest.feed = clocks.feed
 ),
 
 freshness as (
-    select * from events_freshness
-    union all
-    select * from stations_freshness
+    select
+        ages.feed,
+        ages.segment,
+        ages.newest_at,
+        ages.hours_behind,
+        ages.hours_allowed,
+        case
+            when ages.hours_behind is null then 'empty'
+            -- what was late before the doors closed stays late
+            when ages.hours_behind > ages.hours_allowed then 'late'
+            when ages.is_closed_now then 'closed'
+            else 'fresh'
+        end as state
+    from ages
 )
 
 select * from freshness

@@ -23,7 +23,7 @@ volume_scores as (
         daily_volumes.row_count,
         trailing_days.mean_rows,
         trailing_days.deviation_rows,
-        case
+        cast(case
             when trailing_days.deviation_rows > 0
                 then
                     (daily_volumes.row_count - trailing_days.mean_rows)
@@ -32,7 +32,7 @@ volume_scores as (
             when daily_volumes.row_count = trailing_days.mean_rows then 0
             when daily_volumes.row_count > trailing_days.mean_rows then 99
             else -99
-        end as z_score
+        end as numeric(18, 4)) as z_score
     from daily_volumes
     inner join trailing_days
         on daily_volumes.dataset = trailing_days.dataset

@@ -50,7 +50,8 @@ def prepare_dbt(runner: Runner, store: Store) -> None:
 def _build_alone(
     runner: Runner, store: Store, select: Sequence[str], full_refresh: bool
 ) -> Verdict:
-    arguments = ["build"]
+    # unit tests speak of the code, not of the data: they run where the code changes
+    arguments = ["build", "--exclude-resource-type", "unit_test"]
     if select:
         arguments += ["--select", *select]
     if full_refresh:

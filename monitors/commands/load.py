@@ -42,14 +42,7 @@ def load_feeds(
 def prepare_feeds(runner: Runner, store: Store) -> None:
     """Settings that SQL reads, and a raw table for every feed, so that dbt can always build."""
     for name, feed in runner.config.feeds.items():
-        freshness = feed.freshness
-        store.register_feed(
-            name,
-            feed.table,
-            feed.required,
-            freshness.clock if freshness else "wall",
-            freshness.within if freshness else None,
-        )
+        store.register_feed(name, feed, runner.config.calendar_of(name))
         ensure_table(store.connection, feed)
     store.connection.commit()
 

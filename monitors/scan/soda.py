@@ -101,10 +101,11 @@ def to_results(
         if str(entry.get("level")).lower() == "error"
     ]
     results = []
+    without_rows = _measured_nothing(soda)
     for key, definition in defined.items():
         check = reported.pop(key, None)
         if check is None or check.get("outcome") is None:
-            results.append(_not_evaluated(definition, complaints))
+            results.append(_not_evaluated(definition, complaints, without_rows))
         else:
             results.append(_with_counts(_result(check, definition), counts))
     results += [_result(check, _definition_of(check)) for check in reported.values()]
@@ -147,23 +148,42 @@ def _result(check: Mapping[str, Any], definition: Definition) -> CheckResult:
     )
 
 
-def _not_evaluated(definition: Definition, complaints: list[str]) -> CheckResult:
+def _measured_nothing(soda: Mapping[str, Any]) -> set[str]:
+    """Checks, as they are written, whose query ran and gave null: there is nothing to measure."""
+    failed = {str(each.get("name")) for each in soda.get("queries", []) if each.get("exception")}
+    return {
+        name
+        for each in soda.get("metrics", [])
+        if each.get("value") is None
+        and (name := str(each.get("metricName")))
+        and not any(f"user_defined_query[{name}]" in query for query in failed)
+        and any(f"[{name}]" in str(query.get("name")) for query in soda.get("queries", []))
+    }
+
+
+def _not_evaluated(
+    definition: Definition, complaints: list[str], without_rows: set[str]
+) -> CheckResult:
     """Soda says nothing at all of a check that it could not compute; we do."""
     own = [text for text in complaints if definition.name in text or definition.metric in text]
     why = (own or complaints or ["Soda reported nothing for this check"])[0]
     attributes = definition.attributes
+    label = str(attributes.get("label") or definition.metric.split("(")[0].strip())
+    is_empty = definition.text in without_rows
     return CheckResult(
         check_id=definition.check_id,
         check_name=definition.name,
         suite_name=definition.suite,
         dataset=definition.dataset,
         segment=definition.segment,
-        status=Status.ERROR,
+        status=Status.MISSING if is_empty else Status.ERROR,
         layer=Layer(attributes.get("layer", "gold")),
         category=Category(attributes.get("category", "data_quality")),
         severity=Severity(attributes.get("severity", "high")),
         metric_name=definition.metric.split("(")[0].strip(),
-        message=f"not evaluated: {why}",
+        message=f"{label} has no value: nothing to measure yet"
+        if is_empty
+        else f"not evaluated: {why}",
         attributes=attributes,
     )
 

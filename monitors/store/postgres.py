@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from monitors.config import Calendar, Feed
 from monitors.results import CheckResult
 from monitors.store.sql import statement
 from monitors.warehouse.connection import Connection
@@ -122,16 +123,20 @@ class Store:
 
     # ---------------------------------------------------------------- arrival
 
-    def register_feed(
-        self, feed: str, raw_table: str, required: bool, clock: str, within: timedelta | None
-    ) -> None:
+    def register_feed(self, name: str, feed: Feed, calendar: Calendar) -> None:
+        """What rampart.yml says of a feed now, for checks in SQL."""
+        freshness = feed.freshness
         self._execute(
             "register_feed",
-            feed=feed,
-            raw_table=raw_table,
-            required=required,
-            clock=clock,
-            freshness_within=within,
+            feed=name,
+            raw_table=feed.table,
+            required=feed.required,
+            clock=freshness.clock if freshness else "wall",
+            freshness_within=freshness.within if freshness else None,
+            calendar=freshness.calendar if freshness else None,
+            timezone=calendar.timezone,
+            closed_weekdays=sorted(set(calendar.closed)),
+            holidays=sorted(set(calendar.holidays)),
         )
 
     def lock_feed(self, feed: str) -> None:

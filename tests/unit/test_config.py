@@ -18,6 +18,7 @@ from monitors.errors import ConfigError, UsageError
 from tests.conftest import ROOT
 
 FEED = "feeds:\n  web:\n    table: web_raw.events\n    format: csv\n    path: landing/*.csv\n"
+CALENDAR = "calendars:\n  weekdays:\n"
 
 
 def error_of(folder: Path, text: str | bytes) -> str:
@@ -33,14 +34,14 @@ def error_of(folder: Path, text: str | bytes) -> str:
 
 
 WRONG = [
-    ("enviroment: prod\n", 1, "enviroment", "unknown key; allowed: environment, feeds, thresholds, scan, run, retention"),
+    ("enviroment: prod\n", 1, "enviroment", "unknown key; allowed: environment, feeds, calendars, thresholds, scan, run, retention"),
     ("environment: dev\nroot: /tmp\n", 2, "root", "no such key"),
     (FEED + "    pth: x\n", 6, "feeds.web.pth", "unknown key; allowed: description, table, format, path, columns, delimiter"),
     (FEED + "    moment: {format: '%Y', offst: 1 day}\n", 6, "feeds.web.moment.offst", "unknown key; allowed: format, offset"),
     (FEED + "    moment:\n      format: '%Y'\n      offst: 1 day\n", 8, "feeds.web.moment.offst", "unknown key; allowed: format, offset"),
     (FEED + "    extract:\n      kinds: full\n", 7, "feeds.web.extract.kinds", "unknown key; allowed: kind, partial"),
     (FEED + "    thresholds: {dead: 1}\n", 6, "feeds.web.thresholds.dead", "unknown key; allowed: dead_letters"),
-    (FEED + "    freshness: {within: 1 day, clocks: wall}\n", 6, "feeds.web.freshness.clocks", "unknown key; allowed: within, clock"),
+    (FEED + "    freshness: {within: 1 day, clocks: wall}\n", 6, "feeds.web.freshness.clocks", "unknown key; allowed: within, clock, calendar"),
     ("retention:\n  metric: 1 day\n", 2, "retention.metric", "unknown key; allowed: metrics, logs, dead_letters"),
     ("run:\n  than: []\n", 2, "run.than", "unknown key; allowed: then"),
     ("environment: production\n", 1, "environment", "found `production`, allowed is 'dev', 'ci' or 'prod'"),
@@ -61,6 +62,16 @@ WRONG = [
     (FEED + "    columns:\n      - a\n      - no\n", 8, "feeds.web.columns.1", "found `False`, allowed is a column"),
     (FEED + "    moment: {format: '%d-%b-%Y'}\n", 6, "feeds.web.moment.format", "found `%d-%b-%Y`, allowed is a date of %Y"),
     (FEED + "    freshness: {within: 6 fortnights}\n", 6, "feeds.web.freshness.within", "found `6 fortnights`, allowed is a duration like `6 hours` or `30 days`"),
+    (FEED + "    freshness: {within: 1 day, calendar: weekdays}\n", 6, "feeds.web.freshness.calendar", "found `weekdays`, allowed is one of `calendars`: none yet"),
+    (CALENDAR + "    closed: [Saturday]\n" + FEED + "    freshness:\n      within: 1 day\n      calendar: week\n", 11, "feeds.web.freshness.calendar", "found `week`, allowed is one of `calendars`: weekdays"),
+    (CALENDAR + "    closed: [saturday, caturday]\n", 3, "calendars.weekdays.closed.1", "found `caturday`, allowed is a day of the week like `saturday`"),
+    (CALENDAR + "    closed: [6]\n", 3, "calendars.weekdays.closed.0", "found `6`, allowed is a day of the week like `saturday`"),
+    (CALENDAR + "    closed: [monday, tuesday, wednesday, thursday, friday, saturday, sunday]\n", 2, "calendars.weekdays", "allowed is a week with at least one open day"),
+    (CALENDAR + "    holidays:\n      - 2026-12-25\n      - 25.12.2026\n", 5, "calendars.weekdays.holidays.1", "found `25.12.2026`, allowed is a date like 2026-12-25"),
+    (CALENDAR + "    holidays: [2026-12-25 10:00:00]\n", 3, "calendars.weekdays.holidays.0", "allowed is a date like 2026-12-25"),
+    (CALENDAR + "    timezone: Europe/Atlantis\n", 3, "calendars.weekdays.timezone", "found `Europe/Atlantis`, allowed is a time zone like Europe/Berlin"),
+    (CALENDAR + "    timezone: ../zone\n", 3, "calendars.weekdays.timezone", "allowed is a time zone like Europe/Berlin"),
+    (CALENDAR + "    open: 9\n", 3, "calendars.weekdays.open", "unknown key; allowed: closed, holidays, timezone"),
     (FEED + "    freshness: {}\n", 6, "feeds.web.freshness.within", "missing; it must be given"),
     ("retention:\n  logs: 99999999999999 weeks\n", 2, "retention.logs", "allowed is a duration that a calendar can hold"),
     ("thresholds:\n  dead_letters: 50\n", 2, "thresholds.dead_letters", "found `50`, allowed is less than or equal to 1"),
@@ -193,11 +204,34 @@ def test_the_projects_own_files_are_valid() -> None:
         assert load_config(path).feeds
 
 
+def test_a_date_that_no_calendar_has_is_named_by_its_line(tmp_path: Path) -> None:
+    """YAML itself refuses 30 February, long before a model sees it."""
+    found = error_of(tmp_path, CALENDAR + "    holidays:\n      - 2026-12-25\n      - 2026-02-30\n")
+
+    assert ":5: a value cannot be read: day is out of range for month" == found
+
+
+def test_a_feed_is_counted_by_its_calendar(tmp_path: Path) -> None:
+    """Weekdays as ISO numbers them, holidays as dates; without one every hour counts."""
+    path = tmp_path / "rampart.yml"
+    rest = "    closed: [Sunday, saturday]\n    holidays: [2026-12-25, '2027-01-01']\n    timezone: Asia/Tokyo\n"
+    path.write_text(CALENDAR + rest + FEED + "    freshness: {within: 1 day, calendar: weekdays}\n")
+    calendar = load_config(path).calendar_of("web")
+
+    assert ((7, 6), "Asia/Tokyo") == (calendar.closed, calendar.timezone)
+    assert ["2026-12-25", "2027-01-01"] == [day.isoformat() for day in calendar.holidays]
+    path.write_text(FEED)
+    assert ((), (), "UTC") == tuple(
+        getattr(load_config(path).calendar_of("web"), name)
+        for name in ("closed", "holidays", "timezone")
+    )
+
+
 KEYS = st.one_of(
     st.sampled_from([
         "environment", "feeds", "thresholds", "scan", "run", "retention", "root", "dead_letters",
         "table", "format", "path", "columns", "moment", "offset", "extract", "kind", "freshness",
-        "within", "clock", "checks", "then", "metrics", "encoding", "delimiter", "web", "<<",
+        "within", "clock", "calendar", "calendars", "closed", "holidays", "timezone", "checks", "then", "metrics", "encoding", "delimiter", "web", "<<",
     ]),
     st.text(max_size=5), st.integers(), st.none(), st.booleans(),
 )  # fmt: skip

@@ -33,6 +33,38 @@ def test_each_check_says_what_an_on_call_person_needs(check: Definition) -> None
     assert check.check_id in ", ".join(headings).split(", ")
 
 
+SECTIONS = {
+    name: text
+    for names, text in re.findall(
+        r"^## (.*)\n((?:(?!^#).*\n)*)", (ROOT / "docs" / "checks.md").read_text(), re.MULTILINE
+    )
+    for name in names.split(", ")
+}
+RULES = sorted(
+    rule
+    for path in (ROOT / "macros" / "rules").glob("*.sql")
+    for rule in re.findall(r"- rule: (\w+)", path.read_text())
+)
+
+
+@pytest.mark.parametrize("name", [*(check.check_id for check in CHECKS), *RULES])
+def test_each_check_and_rule_has_a_whole_section(name: str) -> None:
+    """What it lists, why it matters, how to put it right."""
+    section = " ".join(SECTIONS.get(name, "").split())
+
+    assert section, f"docs/checks.md has no section `## {name}`"
+    assert section.startswith("Lists "), name
+    for word in ("**Why:**", "**Put right:**"):
+        assert re.search(re.escape(word) + r" \S.*", section), f"{name}: no {word}"
+
+
+def test_no_section_of_a_check_that_is_gone() -> None:
+    """A heading that looks like a check or a rule is one."""
+    ids = {check.check_id for check in CHECKS} | set(RULES) | {"dbt.*"}
+
+    assert set() == {name for name in SECTIONS if re.search(r"[._]", name)} - ids
+
+
 def test_each_rule_is_in_the_table() -> None:
     """docs/checks.md lists every rule with its effect, and no rule that does not exist."""
     table = dict(
@@ -64,6 +96,8 @@ def test_each_macro_is_described() -> None:
         for name in re.findall(r"{%-? macro (\w+)\(", path.read_text())
         if "__" not in name
     }
+
+    written |= {f"test_{path.stem}" for path in (ROOT / "tests" / "generic").glob("*.sql")}
 
     assert written == described
 

@@ -11,13 +11,23 @@ where run_id = %(run_id)s
 
 -- register_feed --
 -- What checks in SQL need to know of a feed, as rampart.yml says it now.
-insert into monitoring.feeds (feed, raw_table, required, clock, freshness_within)
-values (%(feed)s, %(raw_table)s, %(required)s, %(clock)s, %(freshness_within)s)
+insert into monitoring.feeds (
+    feed, raw_table, required, clock, freshness_within,
+    calendar, timezone, closed_weekdays, holidays
+)
+values (
+    %(feed)s, %(raw_table)s, %(required)s, %(clock)s, %(freshness_within)s,
+    %(calendar)s, %(timezone)s, %(closed_weekdays)s::integer[], %(holidays)s::date[]
+)
 on conflict (feed) do update set
     raw_table = excluded.raw_table,
     required = excluded.required,
     clock = excluded.clock,
     freshness_within = excluded.freshness_within,
+    calendar = excluded.calendar,
+    timezone = excluded.timezone,
+    closed_weekdays = excluded.closed_weekdays,
+    holidays = excluded.holidays,
     updated_at = now()
 
 -- lock_feed --
