@@ -1,13 +1,15 @@
 """A real register, whole: 740 extracts of .gov domains, 6.45 M rows, from raw to dimension.
 
-The path is a user's: files, `rampart load`, `dbt build`; what counts is the time that dbt reports
-for the two tables. The data are third party; where they are not there, nothing is measured.
+The path is a user's: files, `rampart load`, `dbt build`. Of the whole what counts is the time that
+dbt reports for the two tables, of one more extract the sum over the statements that their models
+ran. The data are third party; where they are not there, nothing is measured.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +23,7 @@ from bench.server import embedded_server
 
 FULL_SECONDS, ONE_MORE_SECONDS = 60, 1
 MODELS = ("int_domains_judged", "dim_domains")
+STATEMENT = re.compile(r"\[Thread-\d+ .*SQL status: .* in ([\d.]+) seconds")
 
 
 def registers(options: Options) -> Iterator[Figure]:
@@ -57,13 +60,13 @@ def registers(options: Options) -> Iterator[Figure]:
             moment = extract.moment + timedelta(days=number)
             more = replace(extract, moment=moment, rows=changed)
             register.load(more.write_csv(register.landing))
+            log = register.folder / "logs" / "dbt.log"
+            before = len(_statements(log))
             register.build(*MODELS)
-            seconds = _seconds(register.folder)
-            values.append(sum(seconds.values()))
-        parts = ", ".join(f"{name} {each:.2f} s" for name, each in seconds.items())
+            values.append(sum(_statements(log)[before:]))
         yield Figure(
             "registers_more", "the clock", values, "<=", ONE_MORE_SECONDS, "s",
-            f"{len(more.rows):,} rows on top; last time {parts}; {_load()}",
+            f"{len(more.rows):,} rows on top; {_load()}",
         )  # fmt: skip
 
 
@@ -72,6 +75,11 @@ def _seconds(project: Path) -> dict[str, float]:
     results = json.loads((project / "target" / "run_results.json").read_text())["results"]
     found = {each["unique_id"]: float(each["execution_time"]) for each in results}
     return {name: found[f"model.dotgov.{name}"] for name in MODELS}
+
+
+def _statements(log: Path) -> list[float]:
+    """The seconds of every statement that a model ran, in order."""
+    return [float(each) for each in STATEMENT.findall(log.read_text())]
 
 
 def _load() -> str:
