@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import load, scd2, start
+from bench import load, registers, scd2, start
 from bench.figure import Figure, Options
 from monitors import log
 
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "load_jsonl": load.load_jsonl,
     "scd2_full": scd2.full_extract,
     "scd2_partial": scd2.partial_extract,
+    "registers": registers.registers,
 }
 
 

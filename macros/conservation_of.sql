@@ -1,5 +1,10 @@
-{% macro conservation_of(feed, judged, mart, key, ledger) %}
+{% macro conservation_of(feed, judged, mart=none, key=none, ledger=none, dimension=none, key_expression=none) %}
 {#- taken: the mart holds the row; superseded: it holds another arrival of the same `key` -#}
+{%- if (mart is none) == (dimension is none) or key is none or ledger is none %}
+    {{ exceptions.raise_compiler_error(
+        "conservation_of: `key`, `ledger` and one of `mart` and `dimension` must be given"
+    ) }}
+{%- endif %}
 with
 
 deliveries as (
@@ -15,6 +20,26 @@ accepted as (
     from {{ judged }} as judged
     where judged.rejected_by is null
 ),
+
+{%- if dimension %}
+
+keys_of_dimension as (
+    select distinct dimension.{{ key }}
+    from {{ dimension }} as dimension
+),
+
+places as (
+    -- what an extract says is in the history of its key; most of it only says the same again
+    select
+        accepted._delivery_id as delivery_id,
+        count(keys_of_dimension.{{ key }}) as taken,
+        0 as superseded
+    from accepted
+    left join keys_of_dimension
+        on {{ key_expression or 'accepted.' ~ key }} = keys_of_dimension.{{ key }}
+    group by accepted._delivery_id
+),
+{%- else %}
 
 mart as (
     select
@@ -44,6 +69,7 @@ places as (
         on accepted.{{ key }} = keys_of_mart.{{ key }}
     group by accepted._delivery_id
 ),
+{%- endif %}
 
 rejected as (
     select

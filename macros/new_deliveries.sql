@@ -1,6 +1,8 @@
 {% macro new_deliveries(feed, decided=none) %}
+{#- a delivery without rows would be new for ever, and the oldest new one says where a scan begins -#}
 {%- set is_new %}
-not exists (
+deliveries.rows > 0
+    and not exists (
         select 1
         from {{ this }} as taken
         where taken._delivery_id = deliveries.delivery_id

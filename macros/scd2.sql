@@ -264,7 +264,7 @@
     {%- endif %}
 ),
 
-{{ entity }}_mentions_in_order as (
+{{ entity }}_mentions_compared as (
     select
         {{ entity }}_mentions.*,
         lead({{ entity }}_mentions.extract_number) over by_extract as next_number,
@@ -295,6 +295,16 @@
             {{ entity }}_mentions.is_statement,
             {{ entity }}_mentions._source_row
     )
+),
+
+{{ entity }}_mentions_in_order as (
+    -- few of many: the steps below read them twice, and Postgres writes such a step to disk
+    select *
+    from {{ entity }}_mentions_compared
+    where
+        {{ entity }}_mentions_compared.may_change
+        or {{ entity }}_mentions_compared.next_number is null
+        or {{ entity }}_mentions_compared.next_full_number < {{ entity }}_mentions_compared.next_number
 ),
 
 ---------- the states of each key

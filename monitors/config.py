@@ -54,7 +54,7 @@ class Extract(Section):
     partial: str | None = None
     """A pattern of file names that are partial although the feed is full."""
     key: str | None = None
-    """The raw column that names an entity."""
+    """The raw column that names an entity; in JSON Lines the key at the top of each record."""
     breaker: Share | None = None
     """A full extract in which a larger share of the keys before it is gone is refused."""
 

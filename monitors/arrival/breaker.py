@@ -27,7 +27,12 @@ def mass_deletion(
     before = store.full_extract_before(feed_name, moment)
     if before is None:
         return None
-    key = sql.SQL("lower(trim({}))").format(sql.Identifier(extract.key))
+    cell = (
+        sql.SQL("({} ->> {})").format(sql.Identifier(raw.PAYLOAD), sql.Literal(extract.key))
+        if feed.format == "jsonl"
+        else sql.Identifier(extract.key)
+    )
+    key = sql.SQL("lower(trim({}))").format(cell)
     row = store.connection.execute(
         sql.SQL(
             "with before as ("

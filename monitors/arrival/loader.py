@@ -104,6 +104,7 @@ def load_file(
     except BaseException:
         intake.dead.close()
         raise
+    raw.summarise(store.connection, feed)
     kind = kind_of(path.name, feed)
     guard, refusal = "guard: file is whole", broken
     if refusal is None:

@@ -95,6 +95,18 @@ def fit_columns(connection: Connection, feed: Feed, columns: list[str]) -> Drift
     )
 
 
+def summarise(connection: Connection, feed: Feed) -> None:
+    """Let the block range index know the rows that were just loaded.
+
+    Postgres itself does so at the next vacuum; until then it reads all new pages for each delivery.
+    """
+    connection.execute(
+        "select brin_summarize_new_values(index.oid) from pg_class as index"
+        " where index.oid = to_regclass(%s) and pg_has_role(index.relowner, 'usage')",
+        (f"{feed.table}_by_delivery",),
+    )
+
+
 def _add_columns(
     connection: Connection, feed: Feed, columns: Iterable[str]
 ) -> tuple[str, ...]:  # fmt: skip

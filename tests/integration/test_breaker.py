@@ -79,6 +79,27 @@ def test_a_partial_extract_is_never_a_mass_deletion(folder: Path) -> None:
     assert "admitted" == arrives(folder, 2, CODES[:1])[1]
 
 
+def test_a_register_of_json_lines_has_a_breaker_too(folder: Path) -> None:
+    """The key is then a key of the records; null and absent are no keys."""
+    text = CONFIG.replace("csv", "jsonl")
+    (folder / "rampart.yml").write_text(text)
+
+    def said(day: int, codes: list[str]) -> tuple[str, str | None]:
+        path = folder / f"2024-01-{day:02}.jsonl"
+        lines = [*(f'{{"code": "{code}"}}' for code in codes), '{"code": null}', '{"other": 1}']
+        path.write_text("\n".join(lines) + "\n")
+        delivery = DataMonitor(folder).load("register", [path]).loads[0].files[0].delivery
+        assert delivery is not None
+        return delivery.admission, delivery.why
+
+    assert ("admitted", None) == said(1, CODES)
+    admission, why = said(2, CODES[:30])
+    assert "refused" == admission
+    assert why is not None
+    assert "70 of 100 keys of the extract before are gone" in why
+    assert "admitted" == said(3, CODES[:90])[0]
+
+
 def test_let_through_by_name_keeps_both_reasons(folder: Path, warehouse: Target) -> None:
     """Who let it through and why, beside what the guard had said."""
     arrives(folder, 1, CODES)

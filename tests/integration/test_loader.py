@@ -473,6 +473,17 @@ def test_extracts_state_their_moment_and_kind(bench: Bench, tmp_path: Path) -> N
     assert str(full.extracted_at) == "2026-01-02 03:04:05+00:00"
 
 
+def test_the_index_knows_what_was_just_loaded(any_bench: Bench, tmp_path: Path) -> None:
+    """Else each look at one delivery reads everything since the last vacuum, e.g. the breaker's."""
+    for number in range(3):
+        path = tmp_path / f"{number}.csv"
+        path.write_text("code,text\n" + f"{number},{'x' * 500}\n" * 1000)
+        any_bench.load(path, feed_of())
+
+    unknown = "select brin_summarize_new_values('t_raw.rows_by_delivery')"
+    assert [(0,)] == any_bench.ask(unknown)
+
+
 def test_other_delimiters_and_encodings(bench: Bench, tmp_path: Path) -> None:
     """A semicolon file in cp1252 with one bad byte; null shares are counted all the same."""
     feed = feed_of(delimiter=";", encoding="cp1252")

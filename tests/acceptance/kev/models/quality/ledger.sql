@@ -1,0 +1,3 @@
+{{ config(schema='quarantine') }}
+
+{{ rampart.ledger_of(ref('violations')) }}

@@ -1,0 +1,3 @@
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ rampart.generate_schema_name(custom_schema_name, node) }}
+{%- endmacro %}
