@@ -264,11 +264,12 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
-from monitors import cli_db, cli_deliveries, cli_quarantine  # noqa: E402 - register themselves below
+from monitors import cli_db, cli_deliveries, cli_quarantine, cli_report  # noqa: E402 - register themselves below
 
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
 cli.add_command(cli_quarantine.quarantine)
+cli.add_command(cli_report.report)
 
 if __name__ == "__main__":
     main()
