@@ -54,11 +54,11 @@
 ),
 
 {#- arrays and relations instead of steps: so Postgres may use its indexes and both cores -#}
-{%- set new_deliveries %}array(
+{%- set new_deliveries %}
             select taken.delivery_id
             from {{ source('rampart_store', 'scd2_extracts') }} as taken
             where taken.relation = '{{ this }}' and taken.is_new
-        ){% endset %}
+        {% endset %}
 {%- set differs %}(
             versions.{{ key }} is null
             or versions.is_deleted <> {{ says_deleted }}
@@ -85,7 +85,7 @@
             {{ says_deleted }} as is_deleted
         from {{ rows }} as mentioned
         where
-            mentioned._delivery_id = any({{ new_deliveries }})
+            {{ rampart.among('mentioned._delivery_id', new_deliveries) }}
             and {{ row_key }} is not null
     ) as mentioned
         on versions.{{ key }} = mentioned.{{ key }}
@@ -111,7 +111,7 @@
     select versions.{{ key }}
     from {{ this }} as versions
     inner join {{ source('rampart_store', 'deliveries') }} as deliveries
-        on deliveries.kind = 'full' and deliveries.delivery_id = any({{ new_deliveries }})
+        on deliveries.kind = 'full' and {{ rampart.among('deliveries.delivery_id', new_deliveries) }}
     where
         (
             select {{ entity }}_order.is_in_order and {{ entity }}_order.new_extracts > 1
@@ -123,7 +123,7 @@
             select 1
             from {{ rows }} as mentioned
             where
-                mentioned._delivery_id = any({{ new_deliveries }})
+                {{ rampart.among('mentioned._delivery_id', new_deliveries) }}
                 and mentioned._delivery_id = deliveries.delivery_id
                 and {{ row_key }} = versions.{{ key }}
         )
@@ -237,7 +237,7 @@
         on {{ row_key }} = {{ entity }}_touched_keys.{{ key }}
     where
         (select {{ entity }}_order.is_in_order from {{ entity }}_order)
-        and mentioned._delivery_id = any({{ new_deliveries }})
+        and {{ rampart.among('mentioned._delivery_id', new_deliveries) }}
 
     union all
 

@@ -24,6 +24,8 @@ from monitors.warehouse.target import Target
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+REAL_PACKAGES = Path(os.environ.get("RAMPART_REAL_PACKAGES", "none"))
+"""A folder with the real dbt packages, as dbt_packages/ is after `dbt deps` with the hub."""
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 _numbers = count(1)
 

@@ -32,3 +32,19 @@
             end
     end
 {%- endmacro %}
+
+{% macro duckdb__hour_of(year, month, day, hour) -%}
+    case
+        when
+            regexp_matches({{ year }}, '^[12]\d{3}$')
+            and regexp_matches({{ month }}, '^(0?[1-9]|1[0-2])$')
+            and regexp_matches({{ day }}, '^(0?[1-9]|[12]\d|3[01])$')
+            and regexp_matches({{ hour }}, '^([01]?\d|2[0-3])$')
+            then try_cast(
+                concat(
+                    {{ year }}, '-', lpad({{ month }}, 2, '0'), '-', lpad({{ day }}, 2, '0'),
+                    ' ', lpad({{ hour }}, 2, '0'), ':00:00'
+                ) as timestamp
+            )
+    end
+{%- endmacro %}

@@ -9,3 +9,7 @@
 {% macro postgres__hours_between(earlier, later) -%}
     cast(extract(epoch from ({{ later }}) - ({{ earlier }})) / 3600.0 as numeric)
 {%- endmacro %}
+
+{% macro duckdb__hours_between(earlier, later) -%}
+    date_diff('microsecond', {{ earlier }}, {{ later }}) / 3600000000.0
+{%- endmacro %}

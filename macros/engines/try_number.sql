@@ -12,3 +12,11 @@
             then cast({{ text }} as numeric)
     end
 {%- endmacro %}
+
+{# its decimals have a fixed width: 28 digits before the point, 10 after it #}
+{% macro duckdb__try_number(text) -%}
+    case
+        when regexp_matches({{ text }}, '^\s*[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?\s*$')
+            then try_cast(trim({{ text }}) as decimal(38, 10))
+    end
+{%- endmacro %}

@@ -23,3 +23,16 @@
             end
     end
 {%- endmacro %}
+
+{% macro duckdb__try_timestamp(text) -%}
+    case
+        when not regexp_matches(
+            {{ text }},
+            '^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?(Z|[+-](0\d|1[0-4])(:?[0-5]\d)?)?)?$'
+        )
+            then null
+        when regexp_matches({{ text }}, '\d:.*(Z|[+-]\d+(:?\d+)?)$')
+            then try_cast({{ text }} as timestamp with time zone)
+        else try_cast({{ text }} as timestamp) at time zone 'UTC'
+    end
+{%- endmacro %}

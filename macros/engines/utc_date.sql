@@ -9,3 +9,7 @@
 {% macro postgres__utc_date(moment) -%}
     cast({{ moment }} at time zone 'UTC' as date)
 {%- endmacro %}
+
+{% macro duckdb__utc_date(moment) -%}
+    cast({{ moment }} at time zone 'UTC' as date)
+{%- endmacro %}

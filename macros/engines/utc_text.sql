@@ -9,3 +9,7 @@
 {% macro postgres__utc_text(moment) -%}
     to_char({{ moment }} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US')
 {%- endmacro %}
+
+{% macro duckdb__utc_text(moment) -%}
+    strftime({{ moment }} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%f')
+{%- endmacro %}

@@ -36,8 +36,18 @@ def environment(target: Target, project_dir: Path) -> dict[str, str]:
     }
 
 
-def write_profile(target: Target, project_dir: Path) -> Path:
-    """A folder with a profiles.yml that names the target; secrets stay in the environment."""
+def write_profile(
+    target: Target,
+    project_dir: Path,
+    folder: Path | None = None,
+    *,
+    name: str | None = None,
+    schema: str | None = None,
+) -> Path:
+    """A folder with a profiles.yml that names the target; secrets stay in the environment.
+
+    The project's own profile and schema in `.rampart/profiles`, unless others are given.
+    """
     output: dict[str, Any] = {
         "type": "postgres",
         "host": "{{ env_var('RAMPART_HOST') }}",
@@ -45,12 +55,13 @@ def write_profile(target: Target, project_dir: Path) -> Path:
         "user": "{{ env_var('RAMPART_USER') }}",
         "password": "{{ env_var('RAMPART_PASSWORD', '') }}",
         "dbname": "{{ env_var('RAMPART_DBNAME') }}",
-        "schema": target.schema,
+        "schema": schema or target.schema,
         "threads": 4,
         **dict(target.extra),
     }
-    profile = {profile_name(project_dir): {"target": target.name, "outputs": {target.name: output}}}
-    folder = state_folder(project_dir) / "profiles"
+    name = name or profile_name(project_dir)
+    profile = {name: {"target": target.name, "outputs": {target.name: output}}}
+    folder = folder or state_folder(project_dir) / "profiles"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "profiles.yml"
     text = "# Written by Rampart at every command; yours is ../../profiles.yml.\n"

@@ -36,6 +36,10 @@ class Target:
     def is_embedded(self) -> bool:
         return self.origin == "embedded"
 
+    def custom_schema(self, name: str) -> str:
+        """What the macro generate_schema_name makes of a schema name for this target."""
+        return name if self.name in PLAIN_SCHEMA_TARGETS else f"{self.schema}_{name}"
+
     def __str__(self) -> str:
         where = "embedded Postgres" if self.is_embedded else f"{self.host}:{self.port}"
         return f"{where}, database {self.dbname}, user {self.user}"

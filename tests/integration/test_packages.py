@@ -31,6 +31,7 @@ import yaml
 
 from monitors.warehouse import packages
 from monitors.warehouse.packages import PackagesError, install_packages, packages_status
+from tests.conftest import REAL_PACKAGES
 
 NO_TELEMETRY = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 DBT = [sys.executable, "-m", "dbt.cli.main"]
@@ -469,14 +470,13 @@ def test_a_bad_argument_is_refused_by_name(stand_ins: Outcomes, name: str, said:
 
 
 @pytest.mark.skipif(
-    "RAMPART_REAL_PACKAGES" not in os.environ, reason="needs the real packages, from the hub"
+    not REAL_PACKAGES.is_dir(), reason="needs the real packages: set RAMPART_REAL_PACKAGES"
 )
 def test_the_real_packages_give_the_same(
     stand_ins: Outcomes, database: Any, tmp_path: Path
 ) -> None:
-    real = Path(os.environ["RAMPART_REAL_PACKAGES"])
     folder = write_project(tmp_path)
-    for each in real.iterdir():
+    for each in REAL_PACKAGES.iterdir():
         if each.name.startswith("dbt_"):
             shutil.copytree(each, folder / "dbt_packages" / each.name, symlinks=True)
     shutil.copytree(packages.STAND_INS / "elementary", folder / "dbt_packages" / "elementary")
