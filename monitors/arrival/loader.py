@@ -440,5 +440,5 @@ def _one_line(text: str) -> str:
 
 
 def _one_field(text: str) -> str:
-    """A document keeps its lines: it goes in as one quoted field, and holds no quote of the COPY."""
+    """A document keeps its lines: it is one quoted field, and holds no quote of the COPY."""
     return f"\x01{text}\x01"
