@@ -18,6 +18,8 @@ from {{ source('rampart_store', 'deliveries') }} as deliveries
 where
     deliveries.feed = '{{ feed }}'
     and deliveries.admission <> 'refused'
+    -- of one without rows no model ever holds any: it would stay new for ever
+    and deliveries.rows is distinct from 0
 {%- if is_incremental() %}
     and {{ '(' if decided }}{{ is_new | trim }}
     {%- if decided %}
