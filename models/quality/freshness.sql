@@ -14,6 +14,10 @@ measurements as (
     select * from {{ ref('fact_air_quality_measurements') }}
 ),
 
+documents as (
+    select * from {{ ref('fact_lease_documents') }}
+),
+
 newest_event as (
     select max(events.event_timestamp) as newest_at from events
 ),
@@ -31,6 +35,12 @@ newest_measurement as (
     from newest_measurement_of_station
 ),
 
+newest_document as (
+    select max(documents.sent_at) as newest_at
+    from documents
+    where not documents.is_withdrawn
+),
+
 events_freshness as (
     select
         clocks.feed,
@@ -39,6 +49,16 @@ events_freshness as (
     from clocks
     cross join newest_event
     where clocks.feed = 'clickstream'
+),
+
+documents_freshness as (
+    select
+        clocks.feed,
+        cast('' as {{ dbt.type_string() }}) as segment,
+        {{ hours_between('newest_document.newest_at', 'clocks.now_of_feed') }} as hours_behind
+    from clocks
+    cross join newest_document
+    where clocks.feed = 'leases'
 ),
 
 -- stations keep their own clock, so each is held against the newest of them
@@ -57,6 +77,8 @@ freshness as (
     select * from events_freshness
     union all
     select * from stations_freshness
+    union all
+    select * from documents_freshness
 )
 
 select * from freshness
