@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import load, registers, scd2, start
+from bench import documents, load, registers, scd2, start
 from bench.figure import Figure, Options
 from monitors import log
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "load_csv": load.load_csv,
     "load_csv_quoted": load.load_csv_quoted,
     "load_jsonl": load.load_jsonl,
+    "load_documents": documents.load_documents,
     "scd2_full": scd2.full_extract,
     "scd2_partial": scd2.partial_extract,
     "registers": registers.registers,

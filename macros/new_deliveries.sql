@@ -1,8 +1,6 @@
 {% macro new_deliveries(feed, decided=none) %}
-{#- a delivery without rows would be new for ever, and the oldest new one says where a scan begins -#}
 {%- set is_new %}
-deliveries.rows > 0
-    and not exists (
+not exists (
         select 1
         from {{ this }} as taken
         where taken._delivery_id = deliveries.delivery_id
@@ -20,6 +18,8 @@ from {{ source('rampart_store', 'deliveries') }} as deliveries
 where
     deliveries.feed = '{{ feed }}'
     and deliveries.admission <> 'refused'
+    -- of one without rows no model ever holds any: it would stay new, and begin every scan, for ever
+    and deliveries.rows is distinct from 0
 {%- if is_incremental() %}
     and {{ '(' if decided }}{{ is_new | trim }}
     {%- if decided %}

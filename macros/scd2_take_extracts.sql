@@ -25,8 +25,9 @@ where
     );
 {%- endif %}
 {%- else %}
+-- what facts have seen of the dimension (facts_take_extracts) they see anew
 delete from {{ register }}
-where relation = '{{ this }}';
+where relation = '{{ this }}' or {{ dbt.position("'" ~ this ~ " in '", 'relation') }} = 1;
 {%- endif %}
 insert into {{ register }} (relation, delivery_id, is_new, replay_id)
 select

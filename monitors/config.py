@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -96,7 +97,8 @@ class Thresholds(Section):
     """Limits that decide while loading. Limits of checks stand in the checks files."""
 
     dead_letters: Share = 0.5
-    """A delivery of which a larger share cannot be read is refused."""
+    """A delivery of which a larger share cannot be read is refused. One document per file has no
+    share: to a feed of `json` only a limit of its own applies."""
 
 
 class Feed(Section):
@@ -104,9 +106,11 @@ class Feed(Section):
 
     description: str = ""
     table: TableName
-    format: Literal["csv", "jsonl"]
+    format: Literal["csv", "jsonl", "json"]
+    """`jsonl`: a JSON object per line. `json`: one per file, over as many lines as it likes."""
     path: Annotated[str, Field(min_length=1)]
-    """A glob, relative to rampart.yml."""
+    """A glob, relative to rampart.yml; `**` stands for any folders. A delivery is named by what
+    follows the part without wildcards, so that equal names in two folders are two deliveries."""
     columns: tuple[ColumnName, ...] = ()
     """CSV columns that models rely on: the raw table has them even before the first file."""
     delimiter: Delimiter = ","
@@ -118,6 +122,22 @@ class Feed(Section):
     extract: Extract | None = None
     freshness: Freshness | None = None
     thresholds: Thresholds | None = None
+
+    @model_validator(mode="after")
+    def _breaker_knows_columns(self) -> Feed:
+        if self.is_json and self.extract and self.extract.breaker is not None:
+            raise ValueError("a breaker for csv only: JSON arrives as one column, `payload`")
+        return self
+
+    @property
+    def is_json(self) -> bool:
+        return self.format != "csv"
+
+    @property
+    def folder(self) -> Path:
+        """Where it lands: the part of `path` without wildcards, relative like `path`."""
+        parts = Path(self.path).expanduser().parts[:-1]
+        return Path(*takewhile(lambda part: not set(part) & set("*?["), parts))
 
     @property
     def schema_name(self) -> str:
@@ -179,8 +199,14 @@ class Config(Section):
         pattern = Path(self.feed(name).path).expanduser()
         folder = Path(pattern.anchor) if pattern.is_absolute() else self.root
         found = folder.glob(str(pattern.relative_to(folder) if pattern.is_absolute() else pattern))
-        # a name that begins with a dot is a file that somebody is still writing
-        return sorted(path for path in found if path.is_file() and path.name[0] != ".")
+        landing = self.root / self.feed(name).folder
+        # what begins with a dot, a file or a folder on the way, somebody is still writing
+        return sorted(
+            path
+            for path in found
+            if not any(part[0] == "." for part in path.relative_to(landing).parts)
+            and path.is_file()
+        )
 
 
 def load_config(path: Path | None = None) -> Config:

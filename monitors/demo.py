@@ -40,7 +40,8 @@ def run_demo(*, keep: bool, say: Say, last_day: date | None = None) -> None:
     started = perf_counter()
     root = _prepare(keep)
     say(
-        "Rampart demo: a web shop, a Salesforce register and a city's air, on the embedded Postgres"
+        "Rampart demo: a web shop, a Salesforce register, a city's air and leases,"
+        " on the embedded Postgres"
     )
     summary = write_sample(root / "landing", last_day=last_day or day_of(None))
     history, today = _staged(root, summary)

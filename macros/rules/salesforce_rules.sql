@@ -5,6 +5,11 @@
   grain: row
   holds: user_id is not null
   why: A row without its key describes nobody.
+- rule: user_id_not_reserved
+  effect: reject
+  grain: row
+  holds: user_id is distinct from '(unknown)'
+  why: That is the dimension's own member for users whom nobody knows.
 - rule: audit_phase_known
   effect: reject
   grain: row

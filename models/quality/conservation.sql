@@ -39,6 +39,15 @@ measurements as (
     select * from {{ ref('fact_air_quality_measurements') }}
 ),
 
+judged_documents as (
+    select * from {{ ref('int_lease_documents_judged') }}
+    where rejected_by is null
+),
+
+lease_documents as (
+    select * from {{ ref('fact_lease_documents') }}
+),
+
 -- a row is taken when the mart holds it, and superseded when the mart holds another arrival of it
 places_of_events as (
     select
@@ -104,6 +113,22 @@ places_of_measurements as (
     group by judged_measurements._delivery_id
 ),
 
+places_of_documents as (
+    select
+        judged_documents._delivery_id as delivery_id,
+        'row' as grain,
+        count(case
+            when lease_documents._delivery_id = judged_documents._delivery_id then 1
+        end) as taken,
+        count(case
+            when lease_documents._delivery_id <> judged_documents._delivery_id then 1
+        end) as superseded
+    from judged_documents
+    left join lease_documents
+        on judged_documents.document_id = lease_documents.document_id
+    group by judged_documents._delivery_id
+),
+
 places as (
     select * from places_of_events
     union all
@@ -112,6 +137,8 @@ places as (
     select * from places_of_station_hours
     union all
     select * from places_of_measurements
+    union all
+    select * from places_of_documents
 ),
 
 rejected as (

@@ -14,6 +14,10 @@ measurements as (
     select * from {{ ref('fact_air_quality_measurements') }}
 ),
 
+documents as (
+    select * from {{ ref('fact_lease_documents') }}
+),
+
 newest_event as (
     select max(events.event_timestamp) as newest_at from events
 ),
@@ -31,6 +35,12 @@ newest_measurement as (
     from newest_measurement_of_station
 ),
 
+newest_document as (
+    select max(documents.sent_at) as newest_at
+    from documents
+    where not documents.is_withdrawn
+),
+
 events_newest as (
     select
         clocks.feed,
@@ -41,6 +51,18 @@ events_newest as (
     from clocks
     cross join newest_event
     where clocks.feed = 'clickstream'
+),
+
+documents_newest as (
+    select
+        clocks.feed,
+        cast('' as {{ dbt.type_string() }}) as segment,
+        newest_document.newest_at,
+        clocks.now_of_feed,
+        clocks.timezone
+    from clocks
+    cross join newest_document
+    where clocks.feed = 'leases'
 ),
 
 -- an extract without rows is a picture too, so extracts speak by their moment
@@ -74,6 +96,8 @@ newest as (
     select * from events_newest
     union all
     select * from users_newest
+    union all
+    select * from documents_newest
     union all
     select * from stations_newest
 ),

@@ -69,6 +69,23 @@ measurements as (
     {{ air_quality_cells_of('station_hours_with_rejected_cells') }}
 ),
 
+lease_documents as (
+    select
+        staged.*,
+        deliveries.extracted_at as sent_at
+    from {{ ref('stg_leases__documents') }} as staged
+    inner join deliveries
+        on staged._delivery_id = deliveries.delivery_id
+    where
+        (staged._delivery_id, staged._source_row) in (
+            select
+                rejected._delivery_id,
+                rejected._source_row
+            from {{ ref('int_lease_documents_judged') }} as rejected
+            where rejected.rejected_by is not null
+        )
+),
+
 events_anew as (
     {{ judged_anew(
         'clickstream', 'events', clickstream_rules(), ref('int_clickstream_events_judged')
@@ -98,6 +115,12 @@ measurements_anew as (
     ) }}
 ),
 
+lease_documents_anew as (
+    {{ judged_anew(
+        'leases', 'lease_documents', leases_rules(), ref('int_lease_documents_judged')
+    ) }}
+),
+
 replayable as (
     select * from events_anew
     union all
@@ -106,6 +129,8 @@ replayable as (
     select * from station_hours_anew
     union all
     select * from measurements_anew
+    union all
+    select * from lease_documents_anew
 )
 
 select * from replayable

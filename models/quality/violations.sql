@@ -18,6 +18,10 @@ measurements as (
     select * from {{ ref('int_air_quality_measurements_judged') }}
 ),
 
+lease_documents as (
+    select * from {{ ref('int_lease_documents_judged') }}
+),
+
 all_violations as (
     {{ violations_of('clickstream', 'events', clickstream_rules()) }}
 
@@ -34,6 +38,10 @@ all_violations as (
     {{ violations_of(
         'air_quality', 'measurements', air_quality_cell_rules(), item='measurements.parameter'
     ) }}
+
+    union all
+
+    {{ violations_of('leases', 'lease_documents', leases_rules()) }}
 )
 
 select * from all_violations

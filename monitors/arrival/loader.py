@@ -25,6 +25,7 @@ from psycopg import sql
 from monitors.arrival import raw
 from monitors.arrival.breaker import mass_deletion
 from monitors.arrival.dead import DeadLetters
+from monitors.arrival.documents import cut_document, judge_document
 from monitors.arrival.records import (
     BadRecord,
     Batch,
@@ -108,7 +109,7 @@ def load_file(
     kind = kind_of(path.name, feed)
     guard, refusal = "guard: file is whole", broken
     if refusal is None:
-        guard, refusal = "guard: dead letters", _too_many_dead(intake, thresholds)
+        guard, refusal = "guard: dead letters", _too_many_dead(intake, feed, thresholds)
     if refusal is None and kind == "full":
         guard = "guard: mass deletion"
         refusal = mass_deletion(store, feed_name, feed, delivery_id, moment)
@@ -163,8 +164,10 @@ def kind_of(name: str, feed: Feed) -> str:
     return feed.extract.kind
 
 
-def _too_many_dead(intake: _Intake, thresholds: Thresholds) -> str | None:
+def _too_many_dead(intake: _Intake, feed: Feed, thresholds: Thresholds) -> str | None:
     dead = len(intake.dead)
+    if feed.format == "json" and feed.thresholds is None:
+        return None  # one document is unreadable or not: its share says nothing of the others
     if intake.records and dead / intake.records > thresholds.dead_letters:
         share = dead / intake.records
         limit = thresholds.dead_letters
@@ -188,7 +191,7 @@ class _Intake:
         self.dead = DeadLetters()
         self.drift = raw.NO_DRIFT
         self.broken: str | None = None
-        self.columns: list[str] = [raw.PAYLOAD] if feed.format == "jsonl" else []
+        self.columns: list[str] = [raw.PAYLOAD] if feed.is_json else []
         self._empty: Counter[str] = Counter()
         self._sampled = 0
         self._refusal = ""
@@ -219,8 +222,9 @@ class _Intake:
     # ---------------------------------------------------------------- reading
 
     def _batches(self, blocks: Iterator[bytes]) -> Iterator[Batch]:
-        if self.feed.format == "jsonl":
-            yield from cut_jsonl(blocks)
+        if self.feed.is_json:
+            cut = cut_document if self.feed.format == "json" else cut_jsonl
+            yield from cut(blocks)
             return
         batches = cut_csv(blocks, self.feed.delimiter.encode())
         for batch in batches:
@@ -298,7 +302,7 @@ class _Intake:
         self.rows += next_row - self.next_row
         self.next_row = next_row
         for batch in batches:
-            if self.feed.format == "jsonl" or self._sampled >= SAMPLE_RECORDS:
+            if self.feed.is_json or self._sampled >= SAMPLE_RECORDS:
                 break
             self._sample(whole_records(batch))
 
@@ -318,7 +322,7 @@ class _Intake:
         return (template * len(lines)) % tuple(values)
 
     def _mark(self) -> bytes:
-        return b"\x02" if self.feed.format == "jsonl" else self.feed.delimiter.encode()
+        return b"\x02" if self.feed.is_json else self.feed.delimiter.encode()
 
     def _copy(self, parts: Iterable[bytes]) -> bool:
         """False when Postgres refuses a record; the savepoint leaves nothing of the attempt."""
@@ -342,7 +346,7 @@ class _Intake:
         options = (
             # JSON may hold neither of these two characters, so the line goes in as it is.
             sql.SQL("delimiter E'\\x02', quote E'\\x01', null E'\\x03'")
-            if self.feed.format == "jsonl"
+            if self.feed.is_json
             # An empty cell is an empty text; null is for columns that did not come.
             else sql.SQL("delimiter {}, null E'\\x01'").format(sql.Literal(self.feed.delimiter))
         )
@@ -353,19 +357,22 @@ class _Intake:
     # ---------------------------------------------------------------- judging
 
     def _judge(self, batch: Batch) -> None:
-        judged = (
-            judge_jsonl(batch, self.feed.encoding)
-            if self.feed.format == "jsonl"
-            else judge_csv(batch, len(self.columns), self.feed.delimiter, self.feed.encoding)
-        )
         good: list[tuple[int, GoodRecord]] = []
-        for record in judged:
+        for record in self._judged(batch):
             if isinstance(record, BadRecord):
                 self._bury(self.next_row, record.line, record.reason, record.content)
             else:
                 good.append((self.next_row, record))
             self.next_row += 1
         self._load_good(good)
+
+    def _judged(self, batch: Batch) -> Iterator[GoodRecord | BadRecord]:
+        encoding = self.feed.encoding
+        if self.feed.format == "json":
+            return judge_document(batch, encoding)
+        if self.feed.format == "jsonl":
+            return judge_jsonl(batch, encoding)
+        return judge_csv(batch, len(self.columns), self.feed.delimiter, encoding)
 
     def _load_good(self, good: list[tuple[int, GoodRecord]]) -> None:
         """Load judged records; what Postgres still refuses is halved down to the one record."""
@@ -387,9 +394,10 @@ class _Intake:
         head = [str(self.delivery_id)]
         if self.extracted_at is not None:
             head.append(self.extracted_at.isoformat())
-        if self.feed.format == "jsonl":
+        if self.feed.is_json:
+            framed = _one_field if self.feed.format == "json" else _one_line
             return b"".join(
-                "\x02".join([*head, str(row), _one_line(record.values[0])]).encode() + b"\n"
+                "\x02".join([*head, str(row), framed(record.values[0])]).encode() + b"\n"
                 for row, record in good
             )
         return csv_text(
@@ -408,14 +416,14 @@ class _Intake:
             log.warning("further dead letters of this file are not logged one by one")
 
     def _as_line(self, record: GoodRecord) -> bytes:
-        if self.feed.format == "jsonl":
+        if self.feed.is_json:
             return record.values[0].encode()
         return csv_text([record.values], self.feed.delimiter).rstrip(b"\n")
 
     # ---------------------------------------------------------------- null shares
 
     def _sample(self, lines: list[bytes]) -> None:
-        if self.feed.format == "jsonl" or self._sampled >= SAMPLE_RECORDS:
+        if self.feed.is_json or self._sampled >= SAMPLE_RECORDS:
             return
         taken = lines[: SAMPLE_RECORDS - self._sampled]
         # what was loaded is UTF-8 here, whatever it was in the file
@@ -430,3 +438,8 @@ class _Intake:
 def _one_line(text: str) -> str:
     """Control characters are legal white space between JSON tokens, and only there."""
     return re.sub("[\x01-\x1f]", " ", text)
+
+
+def _one_field(text: str) -> str:
+    """A document keeps its lines: it is one quoted field, and holds no quote of the COPY."""
+    return f"\x01{text}\x01"

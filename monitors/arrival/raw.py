@@ -55,7 +55,7 @@ def ensure_table(connection: Connection, feed: Feed) -> None:
     moment = sql.SQL(", _extracted_at timestamptz not null") if feed.extract else sql.SQL("")
     columns: list[sql.Composable] = (
         [sql.SQL("payload json not null")]
-        if feed.format == "jsonl"
+        if feed.is_json
         else [sql.SQL("{} text").format(sql.Identifier(name)) for name in feed.columns]
     )
     # Two loads at once may both see no table: one creates it, the other waits here.

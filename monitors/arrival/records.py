@@ -268,7 +268,13 @@ def judge_jsonl(batch: Batch, encoding: str) -> Iterator[GoodRecord | BadRecord]
 
 
 def json_fault(text: str) -> str | None:
-    """Why this text is not a JSON object that Postgres can hold; None when it is one.
+    """Why this text is not a JSON object that Postgres can hold; None when it is one."""
+    fault = json_fault_at(text)
+    return fault[1] if fault else None
+
+
+def json_fault_at(text: str) -> tuple[int, str] | None:
+    """The same with the line of the text in which the fault shows; 1 is the first.
 
     A record must not fare worse for its neighbours: how large a number is and how deep it lies is
     for Postgres to judge, which sees the records of all other batches alone.
@@ -276,18 +282,18 @@ def json_fault(text: str) -> str | None:
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=str, parse_int=str)
         if not isinstance(value, dict):
-            return "not a JSON object"
+            return 1, "not a JSON object"
         plain = json.dumps(value, ensure_ascii=False)
         plain.encode("utf-8")
     except json.JSONDecodeError as error:
-        return f"broken JSON: {error.msg} at column {error.colno}"
+        return error.lineno, f"broken JSON: {error.msg} at column {error.colno}"
     except UnicodeEncodeError:
-        return "broken JSON: half of a surrogate pair"
+        return 1, "broken JSON: half of a surrogate pair"
     except RecursionError:
-        return "NUL character" if _ESCAPED_NUL.search(text) else None
+        return (1, "NUL character") if _ESCAPED_NUL.search(text) else None
     except ValueError as error:
-        return f"broken JSON: {error}"
-    return "NUL character" if _ESCAPED_NUL.search(plain) else None
+        return 1, f"broken JSON: {error}"
+    return (1, "NUL character") if _ESCAPED_NUL.search(plain) else None
 
 
 # -------------------------------------------------------------------- the pieces

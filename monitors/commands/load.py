@@ -111,8 +111,7 @@ def _load_one(
 
 def _delivery_name(runner: Runner, feed: Feed, path: Path) -> str:
     """The file's path below the fixed part of the feed's pattern, or else its own name."""
-    fixed = Path(*_until_wildcard(Path(feed.path).parts))
-    base = (runner.config.root / fixed).resolve()
+    base = (runner.config.root / feed.folder).resolve()
     full = path.resolve()
     return full.relative_to(base).as_posix() if full.is_relative_to(base) else path.name
 
@@ -121,23 +120,14 @@ def _delivery_name(runner: Runner, feed: Feed, path: Path) -> str:
 
 
 def in_order_of_arrival(files: Iterable[Path], feed: Feed) -> list[Path]:
-    """By the moment that the name states, then by name; missing files keep their place by name."""
+    """By the moment that the name states, then by path; missing files keep their place by path."""
 
     def key(path: Path) -> tuple[datetime, str]:
         if feed.moment is None or not path.exists():
-            return datetime.min.replace(tzinfo=timezone.utc), path.name
-        return moment_of(path, feed.moment)[0], path.name
+            return datetime.min.replace(tzinfo=timezone.utc), path.as_posix()
+        return moment_of(path, feed.moment)[0], path.as_posix()
 
     return sorted(files, key=key)
-
-
-def _until_wildcard(parts: tuple[str, ...]) -> list[str]:
-    fixed: list[str] = []
-    for part in parts[:-1]:
-        if any(sign in part for sign in "*?["):
-            break
-        fixed.append(part)
-    return fixed
 
 
 def _load_metrics(loaded: Loaded) -> dict[str, Any]:

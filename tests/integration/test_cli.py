@@ -119,7 +119,7 @@ def test_an_unknown_feed_exits_2(
     done = rampart(project, "load", "clickstraem")
 
     assert 2 == done.returncode
-    assert "known: air_quality, clickstream, sf_user" in done.stderr
+    assert "known: air_quality, clickstream, leases, sf_user" in done.stderr
 
 
 def test_sample_writes_the_known_case_and_says_so(project: Path) -> None:

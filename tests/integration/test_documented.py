@@ -172,6 +172,8 @@ def test_each_macro_and_its_arguments_are_described(documented: Built) -> None:
         name, code = macro["name"], macro["macro_sql"]
         if macro["package_name"] != documented.name or "__" in name:
             continue
+        if name.startswith("materialization_"):  # dbt gives it a name that nobody writes
+            continue
         listed = re.match(r"\s*{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", code, re.DOTALL)
         written = re.findall(r"(?:^|,)\s*(\w+)\s*(?=[=,]|$)", listed[1].strip() if listed else "")
         described = [each["name"] for each in macro["arguments"] if each["description"]]

@@ -15,17 +15,18 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from monitors import DataMonitor
 from monitors.arrival import loader, records
 from monitors.arrival.loader import Loaded, load_file
 from monitors.arrival.raw import column_names, ensure_table
-from monitors.config import Feed, Thresholds
+from monitors.config import Config, Feed, Thresholds
 from monitors.store.migrate import migrate
 from monitors.store.postgres import Delivery, RunContext, Store
 from monitors.warehouse.connection import Connection, connect
@@ -181,6 +182,75 @@ def test_json_lines_arrive_exactly_as_they_are(
     delivery = any_bench.delivered(path, feed_of("jsonl"))
     assert (delivery.records, delivery.dead_letters) == (3000, 0)
     assert [row[0] for row in any_bench.rows("payload::text")] == lines
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_document_per_file_arrives_exactly_as_it_is(
+    any_bench: Bench, tmp_path: Path, packed: bool
+) -> None:
+    """One row, its payload the text with all its lines, a BOM and outer blanks aside."""
+    texts = [
+        json.dumps({"n": 1, "text": 'é\n"\\\u2028'}, indent=2, ensure_ascii=False),
+        '{\r\n"a"\t:\r\n1}',
+        '{"huge": 1e999999, "deep": ' + "[" * 2000 + "]" * 2000 + "}",
+    ]
+    for number, text in enumerate(texts):
+        data = f"\ufeff\n{text}\n".encode()
+        path = write(tmp_path / f"{number}.json", gzip.compress(data) if packed else data)
+        delivery = any_bench.delivered(path, feed_of("json"))
+        assert (delivery.records, delivery.rows, delivery.admission) == (1, 1, "admitted")
+    assert texts == [row[0] for row in any_bench.rows("payload::text")]
+
+
+def test_a_file_without_a_document_is_seen_recorded_and_read_once(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """One dead letter, admitted: the other documents do not wait; the mended file is a new one."""
+    broken = {"1.json": b"", "2.json": b"[1]", "3.json": b'{"a": 1,\n}', "4.json": b"{}{}"}
+    for name, data in broken.items():
+        delivery = bench.delivered(write(tmp_path / name, data), feed_of("json"))
+        assert (delivery.records, delivery.rows, delivery.dead_letters) == (1, 0, 1)
+        assert (delivery.admission, delivery.sha256) == (
+            "admitted",
+            hashlib.sha256(data).hexdigest(),
+        )
+        assert bench.load(tmp_path / name, feed_of("json")).delivery is None
+    assert [(1, 1, b""), (1, 1, b"[1]"), (1, 2, b'{"a": 1,\n}'), (1, 1, b"{}{}")] == bench.dead(
+        "source_row, line, content"
+    )
+    mended = bench.delivered(write(tmp_path / "3.json", '{"a": 1}'), feed_of("json"))
+    assert (mended.rows, mended.dead_letters) == (1, 0)
+
+
+def test_a_feed_of_documents_may_have_a_limit_of_its_own(bench: Bench, tmp_path: Path) -> None:
+    """Who wants a run to be red for one unreadable document says so at the feed."""
+    feed = feed_of("json", thresholds={"dead_letters": 0})
+    delivery = bench.delivered(write(tmp_path / "1.json", "{"), feed, limit=0)
+    assert (delivery.admission, delivery.admitted_by) == ("refused", "guard: dead letters")
+
+
+def test_half_a_gzip_of_a_document_is_refused(bench: Bench, tmp_path: Path) -> None:
+    """As for every format: the file is not whole, and comes again whole as a new delivery."""
+    whole = gzip.compress(json.dumps({"text": "x" * 500, "n": list(range(500))}).encode())
+    delivery = bench.delivered(write(tmp_path / "1.json.gz", whole[:-9]), feed_of("json"))
+    assert (delivery.admission, delivery.admitted_by) == ("refused", "guard: file is whole")
+    assert bench.delivered(write(tmp_path / "1.json.gz", whole), feed_of("json")).rows == 1
+
+
+def test_equal_names_in_two_folders_are_two_deliveries(
+    warehouse: Target, use: Callable[[Target], None], tmp_path: Path
+) -> None:
+    """A name is the path below the landing folder; hidden files and folders are unfinished."""
+    use(warehouse)
+    for name in ("b/1.json", "a/1.json", "a/deep/er/1.json", "1.json", ".part/1.json", "a/.1.json"):
+        write(tmp_path / "landing" / name, '{"a": 1}')
+    feed = feed_of("json", path="landing/**/*.json")
+    config = Config(feeds={"t": feed}).model_copy(update={"root": tmp_path})
+    assert 4 == DataMonitor(config).load().loads[0].rows
+    names = [each["name"] for each in reversed(DataMonitor(config).deliveries())]
+    assert names == ["1.json", "a/1.json", "a/deep/er/1.json", "b/1.json"]
+    assert 0 == DataMonitor(config).load().loads[0].rows
 
 
 @pytest.mark.server
@@ -655,6 +725,19 @@ def corpus(name: str) -> list[tuple[str, bytes]]:
     with tarfile.open(path) as archive:
         members = [each for each in archive if each.isfile()]
         return [(each.name, archive.extractfile(each).read()) for each in members]  # type: ignore[union-attr]
+
+
+def test_the_json_test_suite_as_documents(bench: Bench, tmp_path: Path) -> None:
+    """Each file is a row or a dead letter; what must not parse never is a row."""
+    for number, (name, data) in enumerate(corpus("json_test_suite")):
+        path = write(tmp_path / f"{number}.json", data)
+        delivery = bench.delivered(path, feed_of("json"), name=name)
+        assert (1, "admitted") == (delivery.records, delivery.admission), name
+        if Path(name).name.startswith("n_"):
+            assert delivery.rows == 0, f"{name}: {data[:80]!r} is not JSON"
+        if Path(name).name.startswith("y_object") and b"\\u0000" not in data:
+            assert delivery.rows == 1, f"{name}: {data[:80]!r} is JSON"
+    bench.ask("select payload ->> 'a' from t_raw.rows")
 
 
 def test_the_json_test_suite(bench: Bench, tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ def test_full_refresh_gives_the_same_rows(at: Warehouse) -> None:
         "facts.fact_events": "event_key",
         "facts.fact_orders": "transaction_id",
         "facts.fact_air_quality_measurements": "measurement_key",
+        "facts.fact_lease_documents": "document_id",
         "salesforce_curated.dim_sf_user_scd": "sf_user_key",
     }
     digest = "select md5(string_agg(t::text, '|' order by {key})) from {table} as t"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from monitors.arrival import records
 from monitors.arrival.dead import DeadLetters
+from monitors.arrival.documents import cut_document, judge_document
 from monitors.arrival.loader import moment_of
 from monitors.arrival.records import (
     BadRecord,
@@ -460,6 +461,71 @@ def test_sound_json_is_not_doubted() -> None:
     data = b'{"x": "\\u00e9"}\n{"y": "\\ud83d\\ude00"}\n'
     (batch,) = cut_jsonl(iter([data]))
     assert not batch.doubtful
+
+
+# -------------------------------------------------------------------- one document per file
+
+
+def read_document(data: bytes, size: int = 128 * 1024) -> GoodRecord | BadRecord:
+    (batch,) = cut_document(blocks_of(data, size))
+    assert batch.doubtful, "nobody else looks at it before Postgres does"
+    (record,) = judge_document(batch, "utf-8")
+    return record
+
+
+def test_a_document_may_have_many_lines(size: int) -> None:
+    """A BOM and outer blanks are no part of it; what lies between comes through as it is."""
+    text = '{\r\n  "a": "é😀",\n\n  "b": [1,\n 2]\n}'
+    assert read_document(f"\ufeff\n {text}\n\n".encode(), size) == GoodRecord(1, [text])
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "reason"),
+    [
+        (b"", 1, "empty: there is no document in it"),
+        (b"\xef\xbb\xbf \n\n", 1, "empty: there is no document in it"),
+        (b'[{"a": 1}]', 1, "not a JSON object"),
+        (b"null", 1, "not a JSON object"),
+        (b'{"a": 1,\n "b"\n}', 3, "broken JSON: Expecting ':' delimiter at column 1"),
+        (b'{"a": 1}\n{"a": 2}\n', 2, "broken JSON: Extra data at column 1"),
+        (b'{"a":\n"\\u0000"}', 1, "NUL character"),
+        (b'{"a":\n"\0"}', 2, "broken JSON: Invalid control character at at column 2"),
+        (b'{"a":\n"\\ud83d"}', 1, "broken JSON: half of a surrogate pair"),
+        (b'{"a":\n\n"\xff"}', 3, "not valid utf-8 at byte 9"),
+        (b'{"a": ' + b"[" * 5000 + b'\n"\x01"' + b"]" * 5000 + b"}", 2,
+         "broken JSON: a control character"),
+    ],
+)  # fmt: skip
+def test_what_is_not_one_object_is_one_dead_letter(data: bytes, line: int, reason: str) -> None:
+    """It names the line of the fault and keeps the bytes, a BOM aside."""
+    content = data.removeprefix(b"\xef\xbb\xbf")
+    assert read_document(data) == BadRecord(line, reason, content)
+
+
+def test_a_document_beyond_the_limit_costs_no_more_memory_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All blocks are read, for the digest, and few are kept."""
+    monkeypatch.setattr("monitors.arrival.documents.MAX_LINE_BYTES", 100)
+    blocks = blocks_of(b'{"a": "' + b"x" * 10_000 + b'"}', 64)
+    (batch,) = cut_document(blocks)
+    (record,) = judge_document(batch, "utf-8")
+    assert next(blocks, None) is None
+    assert isinstance(record, BadRecord)
+    assert (101, True) == (len(record.content), record.reason.startswith("a document of more than"))
+
+
+def test_a_document_whose_file_breaks_off_is_kept_and_said_so() -> None:
+    """What was read is a dead letter, and the file is not whole."""
+
+    def blocks() -> Iterator[bytes]:
+        yield b'{"a":'
+        raise BrokenFile("the gzip data end in the middle")
+
+    found: list[bytes] = []
+    with pytest.raises(BrokenFile):
+        found.extend(batch.lines[0] for batch in cut_document(blocks()))
+    assert found == [b'{"a":']
 
 
 # -------------------------------------------------------------------- anything at all

@@ -141,6 +141,28 @@ def history(directory, summary):
     return {before_last: EventDay(raw_lines(directory, before_last)) for before_last in range(1, 9)}
 
 
+@pytest.fixture(scope="module")
+def arrivals(directory, summary):
+    paths = [
+        p.relative_to(directory).as_posix()
+        for p in (*summary.history, *summary.today)
+        if "leases" in p.parts
+    ]
+    return {path: (directory / path).read_text() for path in paths}
+
+
+@pytest.fixture(scope="module")
+def documents(arrivals):
+    found = []
+    for text in arrivals.values():
+        try:
+            found.append(json.loads(text))
+        except ValueError:
+            continue
+    assert len(found) == len(arrivals) - 1, "one file is cut off"
+    return found
+
+
 class TestClickstreamOnTheLastDay:
     def test_has_the_known_counts(self, last_events):
         missing = without_client(last_events)
@@ -385,12 +407,51 @@ class TestAirQuality:
         assert 5 < last.count(",") < 17
 
 
+class TestLeases:
+    """What the documents of the last day of arrival say; a name's moment is when it was sent."""
+
+    def test_documents_span_lines_and_days(self, arrivals, documents):
+        assert all(text.count("\n") > 5 for text in arrivals.values())
+        assert {path.split("/")[1] for path in arrivals} == {f"{day(n)}" for n in range(8)}
+        assert len({each["document_id"] for each in documents}) > 200
+
+    def test_some_are_corrected_and_some_withdrawn(self, documents):
+        revisions = Counter(each["revision"] for each in documents)
+        assert revisions[1] > 190
+        assert revisions[2] >= 10
+        withdrawn = [each for each in documents if each["status"] == "withdrawn"]
+        assert 2 <= len(withdrawn) <= 8
+        assert all(each["withdrawn_at"] and each["revision"] > 1 for each in withdrawn)
+
+    def test_one_revision_is_overtaken(self, arrivals, documents):
+        story = [e["revision"] for e in documents if e["document_id"] == "LD-S00021"]
+        assert story == [1, 3, 2]
+        names = [path for path in arrivals if "LD-S00021" in path]
+        assert names[2] < names[1]
+
+    def test_one_is_sent_twice(self, arrivals):
+        first, second = (text for path, text in arrivals.items() if "LD-S00006" in path)
+        assert first == second
+
+    def test_owners_are_in_every_extract_but_one(self, directory, documents):
+        owners = {(each["owner"] or {}).get("user_id") for each in documents} - {None}
+        known = [{row["user_id"] for row in extract(directory, n)} for n in (8, 6, 5, 1)]
+        assert [{"005A9999999999"}] * 4 == [owners - each for each in known]
+
+    def test_dates_begin_after_the_first_extract_but_one(self, documents):
+        dates = sorted(each["document_date"] for each in documents)
+        assert (f"{day(38)}", f"{day(7)}", f"{day(0)}") == (dates[1], dates[2], dates[-1])
+        assert "02-31" in dates[0]
+
+
 class TestWriteSample:
     def test_lists_every_file_once_in_order_of_arrival(self, directory, summary):
         paths = [*summary.history, *summary.today]
         assert sorted(paths) == sorted(path for path in directory.rglob("*") if path.is_file())
-        assert len(summary.history) == 8 * 6 + 1 + 2
-        assert [path.name for path in summary.today] == [
+        leases = [path for path in paths if "leases" in path.parts]
+        assert len(summary.history) - len([p for p in leases if p in summary.history]) == 51
+        assert 200 < len(leases) < 300
+        assert [path.name for path in summary.today if path not in leases] == [
             "sf_user_full_20261120T000000Z.csv",
             "events_2026-11-19.jsonl.gz",
             *(f"PRSA_Data_{station}_20261119.csv" for station in TestAirQuality.STATIONS),
@@ -400,7 +461,7 @@ class TestWriteSample:
 
     def test_says_what_is_planted_where(self, directory, summary):
         named = [sentence.split(": ")[0] for sentence in summary.planted]
-        assert len(named) == 1 + 4 + 8 + 2 + 9
+        assert len(named) == 1 + 4 + 8 + 2 + 9 + 9
         assert all((directory / name).is_file() for name in named[1:])
         known = "clickstream/events_2026-11-19.jsonl.gz: 2,908 of 49,966 events have no client_id"
         assert any(sentence.startswith(known) for sentence in summary.planted)

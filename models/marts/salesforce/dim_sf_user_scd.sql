@@ -22,6 +22,16 @@ with
     tracked=['division', 'audit_phase', 'is_active'],
     untracked=['full_name', 'email', 'last_modified_at'],
     deleted_flag='is_deleted_flag',
-) }}
+) }},
 
-select * from sf_user_versions
+sf_user_members as (
+    {{ scd2_with_unknown(
+        'sf_user_versions',
+        'user_id',
+        attributes=[
+            'division', 'audit_phase', 'is_active', 'full_name', 'email', 'last_modified_at'
+        ],
+    ) }}
+)
+
+select * from sf_user_members

@@ -1,4 +1,4 @@
-"""Deterministic sample files for three feeds, with the faults a warehouse meets.
+"""Deterministic sample files for four feeds, with the faults a warehouse meets.
 
 Everything is drawn from the seed, so the same arguments give byte-identical files, and a verdict
 on the sample data can be stated beforehand: on the last day 2,908 of 49,966 clickstream events
@@ -14,7 +14,7 @@ from math import isfinite
 from operator import itemgetter
 from pathlib import Path
 
-from monitors.arrival.sample import air_quality, clickstream, salesforce
+from monitors.arrival.sample import air_quality, clickstream, leases, salesforce
 
 __all__ = ["SampleSummary", "write_sample"]
 
@@ -39,7 +39,7 @@ def write_sample(
     """Write the files of ``days`` days ending with ``last_day`` into one folder per feed.
 
     ``scale`` multiplies the clickstream rows of the history days only; the last day always has
-    its exact counts, and the other two feeds are small anyway. Each fault has a fixed distance to
+    its exact counts, and the other feeds are small anyway. Each fault has a fixed distance to
     the last day, so a history shorter than eight days carries fewer of them. A file of the same
     name is replaced as a whole; no reader ever sees half of one.
 
@@ -64,6 +64,7 @@ def write_sample(
         *clickstream.planted(first_day, last_day),
         *salesforce.planted(first_day, last_day),
         *air_quality.planted(first_day, last_day),
+        *leases.planted(first_day, last_day),
     )
     return SampleSummary(tuple(history), tuple(today), planted)
 
@@ -76,6 +77,7 @@ def _in_order_of_arrival(
         salesforce.files(first_day, last_day, seed),
         clickstream.files(first_day, last_day, seed, scale),
         air_quality.files(first_day, last_day, seed),
+        leases.files(first_day, last_day, seed),
         key=itemgetter(0),
     )
 

@@ -125,6 +125,10 @@ def _user_id(place: int) -> str:
     return f"005A{12_300 + place * 7:010d}"
 
 
+OWNERS = tuple(_user_id(place) for place in range(_USERS) if place not in _STORIED)
+"""Users who are in every extract, and of whom no row is rejected."""
+
+
 def _joining(place: int, day: date, rnd: Random) -> _User:
     first, last = _pick(_FIRST, rnd), _pick(_LAST, rnd)
     return _User(
