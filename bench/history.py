@@ -27,7 +27,7 @@ def daily_extract(options: Options) -> Iterator[Figure]:
                 migrate(connection)
             project = make_project(options.folder / name, own, entities)
             for day in range(days):
-                _next_day(own, day)
+                _next_day(own, day, entities)
             settle(own)
             build(project)
             # what autovacuum does within minutes of a load, here before the clock starts
@@ -37,7 +37,7 @@ def daily_extract(options: Options) -> Iterator[Figure]:
         for number in range(options.pairs + 1):
             seconds = []
             for own, project, days in histories:
-                _next_day(own, days + number)
+                _next_day(own, days + number, entities)
                 settle(own)
                 seconds.append(build(project))
             short, long = seconds
@@ -47,6 +47,8 @@ def daily_extract(options: Options) -> Iterator[Figure]:
         yield Figure("scd2_history", "a tenth of the history", ratios, "<=", 1.2, "x", note)
 
 
-def _next_day(server: Server, day: int) -> None:
-    server.execute(*(change.format(n=day) for change in CHANGES))
+def _next_day(server: Server, day: int, entities: int) -> None:
+    # as many come as go, so that the daily volume stays
+    new = entities // 2000
+    server.execute(*(change.format(n=day, new=new) for change in CHANGES))
     deliver(server, day, "full", "select * from bench.register")

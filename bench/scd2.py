@@ -71,11 +71,12 @@ TABLES = (
     " from generate_series(1, {entities}) as n",
     "insert into monitoring.runs (run_id, command, environment) values ('bench', 'bench', 'ci')",
 )
-CHANGES = (  # of day {n}
+CHANGES = (  # of day {n}, with {new} new entities
     "update bench.register set colour = colour || '*'"
     " where mod(hashtext(code), 100) = mod({n}, 100)",
     "delete from bench.register where mod(hashtext(code), 1000) = {n}",
-    "insert into bench.register select 'new-{n}-' || m, 'red', 's' from generate_series(1, 1000) m",
+    "insert into bench.register select 'new-{n}-' || m, 'red', 's'"
+    " from generate_series(1, {new}) as m",
 )
 
 
@@ -86,7 +87,7 @@ def full_extract(options: Options) -> Iterator[Figure]:
         _both(project, server, 0, "full", "select * from bench.register")
         ratios = []
         for number in range(1, options.pairs + 1):
-            server.execute(*(change.format(n=number) for change in CHANGES))
+            server.execute(*(change.format(n=number, new=1000) for change in CHANGES))
             ours, reference = _both(project, server, number, "full", "select * from bench.register")
             ratios.append(reference / ours)
         note = f"{ENTITIES:,} entities, last pair {ours:.2f} s against {reference:.2f} s"
