@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import documents, load, registers, scd2, start
+from bench import documents, facts, history, load, registers, scd2, start
 from bench.figure import Figure, Options
 from monitors import log
 
@@ -25,6 +25,8 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "scd2_full": scd2.full_extract,
     "scd2_partial": scd2.partial_extract,
     "registers": registers.registers,
+    "scd2_history": history.daily_extract,
+    "facts": facts.daily_run,
 }
 
 
@@ -35,7 +37,7 @@ def main() -> int:
     for name in arguments.names or BENCHMARKS:
         # A short path, because a socket lies in it; /tmp may be small, so TMPDIR decides.
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            options = Options(arguments.pairs, arguments.size_mb, Path(folder))
+            options = Options(arguments.pairs, arguments.size_mb, Path(folder), arguments.scale)
             for figure in BENCHMARKS[name](options):
                 figures.append(figure)
                 if not arguments.json:
@@ -50,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--size-mb", type=int, default=1024, help="size of a file to load")
     parser.add_argument("--pairs", type=int, default=5, help="how often each pair is measured")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of rows, long histories")
     parser.add_argument("--json", action="store_true", help="figures as JSON")
     arguments = parser.parse_args()
     for name in arguments.names:

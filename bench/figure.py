@@ -20,6 +20,8 @@ class Options:
     size_mb: int
     folder: Path
     """A temporary folder; whoever made it deletes it."""
+    scale: float = 1.0
+    """The share of their rows that the benchmarks of a long history use."""
 
 
 @dataclass(frozen=True)

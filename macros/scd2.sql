@@ -14,6 +14,7 @@
         deliveries.delivery_id,
         deliveries.extracted_at,
         deliveries.kind,
+        deliveries.rows,
         taken.is_new,
         row_number() over (
             order by deliveries.extracted_at, deliveries.sequence
@@ -37,35 +38,67 @@
 
 ---------- the keys that the new extracts say anything new about
 {{ entity }}_order as (
-    -- with every new extract later than all before, only current versions can change
     select
-        coalesce(
-            min(case when {{ entity }}_extracts.is_new then {{ entity }}_extracts.extracted_at end)
-            > max(
-                case when not {{ entity }}_extracts.is_new then {{ entity }}_extracts.extracted_at end
-            ),
-            true
-        ) as is_in_order,
+        {{ rampart.scd2_is_in_order() }} as is_in_order,
         count(case when {{ entity }}_extracts.is_new then 1 end) as new_extracts,
         count(
             case when {{ entity }}_extracts.is_new and {{ entity }}_extracts.kind = 'full' then 1 end
-        ) > 0 as has_new_full
+        ) > 0 as has_new_full,
+        -- few rows are looked up one by one, many are joined in one pass
+        coalesce(
+            sum(case when {{ entity }}_extracts.is_new then {{ entity }}_extracts.rows end) * 20
+            < max({{ entity }}_extracts.rows),
+            false
+        ) as has_few_rows
     from {{ entity }}_extracts
 ),
 
-{#- arrays and relations instead of steps: so Postgres may use its indexes and both cores -#}
-{%- set new_deliveries %}
-            select taken.delivery_id
-            from {{ source('rampart_store', 'scd2_extracts') }} as taken
-            where taken.relation = '{{ this }}' and taken.is_new
-        {% endset %}
-{%- set differs %}(
-            versions.{{ key }} is null
-            or versions.is_deleted <> {{ says_deleted }}
+{#- relations and scalars instead of steps: so Postgres may use its indexes and both cores -#}
+{%- set new_extracts %}
+                from {{ source('rampart_store', 'scd2_extracts') }} as taken
+                where taken.relation = '{{ this }}' and taken.is_new
+            {% endset %}
+{%- set new_deliveries = '(\n                select taken.delivery_id' ~ new_extracts ~ ')' %}
+{%- set is_new = rampart.is_one_of('mentioned._delivery_id', new_deliveries ~ ' as new_extracts', 'delivery_id') %}
+{#- the bounds add nothing to the list, but an index serves them; the second says: few -#}
+{%- set is_of_new %}{{ is_new | trim }}
+            and mentioned._delivery_id >= (select min(taken.delivery_id){{ new_extracts }}){% endset %}
+{%- set is_of_few_new %}{{ is_of_new }}
+            and mentioned._delivery_id <= (select max(taken.delivery_id){{ new_extracts }}){% endset %}
+{%- set attributes_differ %}versions.{{ key }} is null
             {%- for attribute in attributes %}
             or versions.{{ attribute }} is distinct from mentioned.{{ attribute }}
-            {%- endfor %}
+            {%- endfor %}{% endset %}
+{%- set in_order = '(select ' ~ entity ~ '_order.is_in_order from ' ~ entity ~ '_order)' %}
+{%- set has_new_full = '(select ' ~ entity ~ '_order.has_new_full from ' ~ entity ~ '_order)' %}
+{%- set has_several = '(select ' ~ entity ~ '_order.new_extracts > 1 from ' ~ entity ~ '_order)' %}
+{%- set has_few %}(
+            select {{ entity }}_order.has_few_rows and not {{ entity }}_order.has_new_full
+            from {{ entity }}_order
         ){% endset %}
+
+{{ entity }}_differing_few as (
+    select {{ row_key }} as {{ key }}
+    from {{ rows }} as mentioned
+    where
+        {{ is_of_few_new }}
+        and {{ row_key }} is not null
+        and mentioned.{{ accepted }}
+        and not exists (
+            select 1
+            from {{ this }} as versions
+            where
+                versions.is_current
+                and versions.{{ key }} = {{ row_key }}
+                and versions.is_deleted = {{ says_deleted }}
+                {%- for attribute in attributes %}
+                and versions.{{ attribute }} is not distinct from mentioned.{{ attribute }}
+                {%- endfor %}
+            {{ rampart.compute_once() }}
+        )
+),
+
+{%- if rampart.full_join_is_parallel() %}
 
 {{ entity }}_contradicted as (
     -- one pass over the current versions and what is new: differs, is new, or is not named at all
@@ -85,45 +118,77 @@
             {{ says_deleted }} as is_deleted
         from {{ rows }} as mentioned
         where
-            {{ rampart.among('mentioned._delivery_id', new_deliveries) }}
+            {{ is_of_new }}
             and {{ row_key }} is not null
     ) as mentioned
         on versions.{{ key }} = mentioned.{{ key }}
     where
-        (select {{ entity }}_order.is_in_order from {{ entity }}_order)
-        and (
-            mentioned.is_statement
-            and (
-                versions.{{ key }} is null
-                or versions.is_deleted <> mentioned.is_deleted
-                {%- for attribute in attributes %}
-                or versions.{{ attribute }} is distinct from mentioned.{{ attribute }}
-                {%- endfor %}
-            )
-            or mentioned.{{ key }} is null
-            and not versions.is_deleted
-            and (select {{ entity }}_order.has_new_full from {{ entity }}_order)
-        )
+        -- a comparison with a constant is thought to hold seldom, and this one does
+        case
+            when mentioned.{{ key }} is null and (versions.is_deleted or not {{ has_new_full }}) then 0
+            when mentioned.{{ key }} is null then 1
+            when not mentioned.is_statement then 0
+            when
+                versions.is_deleted <> mentioned.is_deleted
+                or {{ attributes_differ }}
+                then 1
+            else 0
+        end = 1
 ),
+{%- else %}
 
-{{ entity }}_absent_from_one as (
-    -- with several new extracts a key may be missing from one of them and named by another
+{{ entity }}_contradicted as (
+    select {{ row_key }} as {{ key }}
+    from {{ rows }} as mentioned
+    left join {{ this }} as versions
+        on
+            {{ row_key }} = versions.{{ key }}
+            and versions.is_current
+    where
+        {{ is_of_new }}
+        and {{ row_key }} is not null
+        and mentioned.{{ accepted }}
+        -- a comparison with a constant is thought to hold seldom, and this one does
+        and case
+            when
+                versions.is_deleted <> {{ says_deleted }}
+                or {{ attributes_differ }}
+                then 1
+            else 0
+        end = 1
+
+    union all
+
     select versions.{{ key }}
     from {{ this }} as versions
-    inner join {{ source('rampart_store', 'deliveries') }} as deliveries
-        on deliveries.kind = 'full' and {{ rampart.among('deliveries.delivery_id', new_deliveries) }}
     where
-        (
-            select {{ entity }}_order.is_in_order and {{ entity }}_order.new_extracts > 1
-            from {{ entity }}_order
-        )
+        {{ has_new_full }}
         and versions.is_current
         and not versions.is_deleted
         and not exists (
             select 1
             from {{ rows }} as mentioned
             where
-                {{ rampart.among('mentioned._delivery_id', new_deliveries) }}
+                {{ is_of_new }}
+                and {{ row_key }} = versions.{{ key }}
+        )
+),
+{%- endif %}
+
+{{ entity }}_absent_from_one as (
+    -- with several new extracts a key may be missing from one of them and named by another
+    select versions.{{ key }}
+    from {{ this }} as versions
+    inner join {{ source('rampart_store', 'deliveries') }} as deliveries
+        on deliveries.kind = 'full' and deliveries.delivery_id in {{ new_deliveries }}
+    where
+        versions.is_current
+        and not versions.is_deleted
+        and not exists (
+            select 1
+            from {{ rows }} as mentioned
+            where
+                {{ is_new | trim }}
                 and mentioned._delivery_id = deliveries.delivery_id
                 and {{ row_key }} = versions.{{ key }}
         )
@@ -143,11 +208,13 @@
                 or {{ entity }}_extracts.extracted_at < versions.valid_to
             )
     where
-        not (select {{ entity }}_order.is_in_order from {{ entity }}_order)
-        and {{ entity }}_extracts.is_new
+        {{ entity }}_extracts.is_new
         and {{ row_key }} is not null
         and mentioned.{{ accepted }}
-        and {{ differs }}
+        and (
+            {{ attributes_differ }}
+            or versions.is_deleted <> {{ says_deleted }}
+        )
 ),
 
 {{ entity }}_absent_late as (
@@ -163,8 +230,7 @@
                 or {{ entity }}_extracts.extracted_at < versions.valid_to
             )
     where
-        not (select {{ entity }}_order.is_in_order from {{ entity }}_order)
-        and not versions.is_deleted
+        not versions.is_deleted
         and not exists (
             select 1
             from {{ rows }} as mentioned
@@ -175,21 +241,41 @@
 ),
 
 {{ entity }}_touched as (
-    select {{ entity }}_contradicted.{{ key }} from {{ entity }}_contradicted
-    union
-    select {{ entity }}_absent_from_one.{{ key }} from {{ entity }}_absent_from_one
-    union
-    select {{ entity }}_differing_late.{{ key }} from {{ entity }}_differing_late
-    union
-    select {{ entity }}_absent_late.{{ key }} from {{ entity }}_absent_late
+    {%- for step, when in [
+        ('differing_few', in_order ~ ' and ' ~ has_few),
+        ('contradicted', in_order ~ ' and not ' ~ has_few),
+        ('absent_from_one', in_order ~ ' and ' ~ has_several),
+        ('differing_late', 'not ' ~ in_order),
+        ('absent_late', 'not ' ~ in_order),
+    ] %}
+    {{ rampart.only_when(when, entity ~ '_' ~ step, key) | trim }}
+    {{- '\n\n    union\n' if not loop.last }}
+    {%- endfor %}
 ),
 
-{{ entity }}_touched_keys as (
-    {{ rampart.few(entity ~ '_touched', key) }}
-),
+{#- written out at each use: a step would keep those who read it on one core -#}
+{%- set touched_keys %}(
+        {{ rampart.few(entity ~ '_touched', key) | trim }}
+    ){% endset %}
 {%- endif %}
 
 ---------- what each extract says of each key: a statement, or no more than that it is there
+{%- set mentions %}
+    select
+        {{ row_key }} as {{ key }},
+        {{ entity }}_extracts_ahead.extract_number,
+        {{ entity }}_extracts_ahead.extracted_at,
+        {{ entity }}_extracts_ahead.next_full_number,
+        mentioned._source_row,
+        mentioned.{{ accepted }} as is_statement,
+        {%- for attribute in attributes %}
+        mentioned.{{ attribute }},
+        {%- endfor %}
+        {{ says_deleted }} as is_deleted
+    from {{ rows }} as mentioned
+    inner join {{ entity }}_extracts_ahead
+        on mentioned._delivery_id = {{ entity }}_extracts_ahead.delivery_id
+{%- endset %}
 {{ entity }}_mentions as (
     {%- if incremental %}
     -- in order: the current version stands for all that was said before
@@ -209,57 +295,32 @@
         {%- endfor %}
         versions.is_deleted
     from {{ this }} as versions
-    inner join {{ entity }}_touched_keys
-        on versions.{{ key }} = {{ entity }}_touched_keys.{{ key }}
+    inner join {{ touched_keys }} as touched_keys
+        on versions.{{ key }} = touched_keys.{{ key }}
     where
         versions.is_current
-        and (select {{ entity }}_order.is_in_order from {{ entity }}_order)
+        and {{ in_order }}
 
     union all
-
-    {% endif %}
-    select
-        {{ row_key }} as {{ key }},
-        {{ entity }}_extracts_ahead.extract_number,
-        {{ entity }}_extracts_ahead.extracted_at,
-        {{ entity }}_extracts_ahead.next_full_number,
-        mentioned._source_row,
-        mentioned.{{ accepted }} as is_statement,
-        {%- for attribute in attributes %}
-        mentioned.{{ attribute }},
-        {%- endfor %}
-        {{ says_deleted }} as is_deleted
-    from {{ rows }} as mentioned
-    inner join {{ entity }}_extracts_ahead
-        on mentioned._delivery_id = {{ entity }}_extracts_ahead.delivery_id
-    {%- if incremental %}
-    inner join {{ entity }}_touched_keys
-        on {{ row_key }} = {{ entity }}_touched_keys.{{ key }}
+    {%- for few, which_new in [('', is_of_few_new), ('not ', is_of_new)] %}
+{{ mentions }}
+    inner join {{ touched_keys }} as touched_keys
+        on {{ row_key }} = touched_keys.{{ key }}
     where
-        (select {{ entity }}_order.is_in_order from {{ entity }}_order)
-        and {{ rampart.among('mentioned._delivery_id', new_deliveries) }}
+        {{ in_order }}
+        and {{ few }}{{ has_few }}
+        and {{ which_new }}
 
     union all
+    {%- endfor %}
 
     -- out of order: touched keys are derived anew from all that was ever said of them
-    select
-        {{ row_key }} as {{ key }},
-        {{ entity }}_extracts_ahead.extract_number,
-        {{ entity }}_extracts_ahead.extracted_at,
-        {{ entity }}_extracts_ahead.next_full_number,
-        mentioned._source_row,
-        mentioned.{{ accepted }} as is_statement,
-        {%- for attribute in attributes %}
-        mentioned.{{ attribute }},
-        {%- endfor %}
-        {{ says_deleted }} as is_deleted
-    from {{ rows }} as mentioned
-    inner join {{ entity }}_extracts_ahead
-        on mentioned._delivery_id = {{ entity }}_extracts_ahead.delivery_id
-    inner join {{ entity }}_touched_keys
-        on {{ row_key }} = {{ entity }}_touched_keys.{{ key }}
-    where not (select {{ entity }}_order.is_in_order from {{ entity }}_order)
+    {{- mentions }}
+    inner join {{ touched_keys }} as touched_keys
+        on {{ row_key }} = touched_keys.{{ key }}
+    where not {{ in_order }}
     {%- else %}
+    {{- mentions }}
     where {{ row_key }} is not null
     {%- endif %}
 ),
@@ -463,11 +524,11 @@
         {{ entity }}_versions_derived.valid_to is null as is_current,
         {{ entity }}_versions_derived.is_deleted
     from {{ entity }}_versions_derived
-    {%- if incremental %}
+    {%- if incremental and config.get('incremental_strategy') != 'scd2' %}
 
     union all
 
-    -- a touched key is written anew as a whole, so its closed versions come along
+    -- delete+insert writes a touched key anew as a whole, so its closed versions come along
     select
         versions.{{ entity }}_key,
         versions.{{ key }},
@@ -479,11 +540,11 @@
         versions.is_current,
         versions.is_deleted
     from {{ this }} as versions
-    inner join {{ entity }}_touched_keys
-        on versions.{{ key }} = {{ entity }}_touched_keys.{{ key }}
+    inner join {{ touched_keys }} as touched_keys
+        on versions.{{ key }} = touched_keys.{{ key }}
     where
         not versions.is_current
-        and (select {{ entity }}_order.is_in_order from {{ entity }}_order)
+        and {{ in_order }}
     {%- endif %}
 )
 {%- endmacro %}

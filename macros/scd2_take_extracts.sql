@@ -2,6 +2,7 @@
 {%- set register = source('rampart_store', 'scd2_extracts') %}
 {%- set deliveries = source('rampart_store', 'deliveries') %}
 {%- set replays = execute and '_replay_id' in adapter.get_columns_in_relation(rows) | map(attribute='name') %}
+{{ rampart.interpret_plans() }}
 {%- if is_incremental() %}
 update {{ register }} set is_new = false
 where relation = '{{ this }}' and is_new;
@@ -43,22 +44,26 @@ select
     {%- else %}
     null
     {%- endif %}
-from {{ deliveries }} as deliveries
-where
-    deliveries.feed = '{{ feed }}'
-    and deliveries.admission <> 'refused'
-    and not exists (
-        select 1
-        from {{ register }} as taken
-        where taken.relation = '{{ this }}' and taken.delivery_id = deliveries.delivery_id
-    )
-    -- an extract that was admitted a moment ago has rows only once they are judged
-    and (
-        deliveries.rows = 0
-        or exists (
+from (
+    select *
+    from {{ deliveries }} as admitted
+    where
+        admitted.feed = '{{ feed }}'
+        and admitted.admission <> 'refused'
+        and not exists (
             select 1
-            from {{ rows }} as judged
-            where judged._delivery_id = deliveries.delivery_id
+            from {{ register }} as taken
+            where taken.relation = '{{ this }}' and taken.delivery_id = admitted.delivery_id
         )
-    )
+    {{ rampart.compute_once() }}
+) as deliveries
+where
+    -- an extract that was admitted a moment ago has rows only once they are judged
+    deliveries.rows = 0
+    -- the least of them, because the index of rows finds it at once; exists reads all before it
+    or (
+        select min(judged._source_row)
+        from {{ rows }} as judged
+        where judged._delivery_id = deliveries.delivery_id
+    ) is not null
 {% endmacro %}

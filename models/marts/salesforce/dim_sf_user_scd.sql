@@ -1,7 +1,7 @@
 {{ config(
     enabled=(project_name == 'rampart'),
     materialized='incremental',
-    incremental_strategy='delete+insert',
+    incremental_strategy='scd2',
     unique_key='user_id',
     pre_hook=[
         "{{ take_turns('dim_sf_user_scd') }}",
