@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from monitors import DataMonitor
 from monitors.arrival.loader import load_file
+from monitors.commands.runner import new_run_id
 from monitors.config import load_config
-from monitors.monitor import new_run_id
 from monitors.store.postgres import RunContext, Store
 from monitors.warehouse.connection import connect
 from monitors.warehouse.dbt import environment
