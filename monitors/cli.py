@@ -125,6 +125,14 @@ def run(as_json: bool) -> int:
     return report_verdict(verdict, as_json)
 
 
+@cli.command()
+@click.option("--select", "-s", multiple=True, help="dbt's node selection.")
+@click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON on stdout.")
+def audit(select: tuple[str, ...], as_json: bool) -> int:
+    """Every dbt test over whole tables: a build tests what is new. Weekly is often enough."""
+    return report_verdict(settings.monitor().audit(select), as_json)
+
+
 # -------------------------------------------------------------------- around it
 
 

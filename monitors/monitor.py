@@ -10,6 +10,7 @@ from typing import Any
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line
+from monitors.commands.audit import audit_tables
 from monitors.commands.build import build_models
 from monitors.commands.load import ProgressFactory, load_feeds
 from monitors.commands.runner import Runner
@@ -45,6 +46,10 @@ class DataMonitor(Runner):
     def scan(self, select: Sequence[str] = (), *, soda_results: Path | None = None) -> Verdict:
         """Run the checks, or take in those of a plain `soda scan`; write every verdict."""
         return self.recorded("scan", lambda store: scan_checks(self, store, select, soda_results))
+
+    def audit(self, select: Sequence[str] = ()) -> Verdict:
+        """Every dbt test over whole tables; a build tests what is new."""
+        return self.recorded("audit", lambda store: audit_tables(self, store, select))
 
     def run(self, progress: ProgressFactory | None = None) -> Verdict:
         """Load, build and scan as one run, then whatever `run: then:` names."""

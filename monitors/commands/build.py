@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from monitors import log as logs
 from monitors.alert.lines import result_line
@@ -12,7 +13,7 @@ from monitors.errors import ExitCode, PipelineFailed
 from monitors.results import CheckResult
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import Verdict
-from monitors.warehouse.dbt import run_dbt, run_results
+from monitors.warehouse.dbt import AUDIT, run_dbt, run_results
 from monitors.warehouse.packages import install_packages, packages_status
 
 log = logs.get_logger("Monitor")
@@ -52,14 +53,22 @@ def _build_alone(
 ) -> Verdict:
     # unit tests speak of the code, not of the data: they run where the code changes
     arguments = ["build", "--exclude-resource-type", "unit_test"]
+    source = "dbt build"
     if select:
         arguments += ["--select", *select]
+        source = f"dbt build --select {' '.join(select)}"  # no green build of the whole project
     if full_refresh:
         arguments.append("--full-refresh")
-    log_id = store.start_stage("dbt", "build", "gold", "dbt build")
+    log_id = store.start_stage("dbt", "build", "gold", source)
     store.connection.commit()
     with logs.stage(log, "build") as metrics:
-        code = run_dbt(runner.target, runner.config.root, *arguments, quiet=runner.quiet_dbt)
+        code = run_dbt(
+            runner.target,
+            runner.config.root,
+            *arguments,
+            quiet=runner.quiet_dbt,
+            variables=AUDIT if full_refresh else None,  # then every row is new
+        )
         metrics["exit_code"] = code
     if code == 2:
         error = "dbt could not start; see logs/dbt.log or `rampart doctor`"
@@ -76,12 +85,9 @@ def _build_alone(
     return Verdict(runner.run_id, ExitCode.RED, alerts=alerts, build_exit_code=code)
 
 
-def dbt_results(
-    runner: Runner,
-) -> list[CheckResult]:
+def dbt_results(runner: Runner, folder: Path = Path("target")) -> list[CheckResult]:
     """Verdicts of the last build in this project; none when nothing was built here."""
     from monitors.scan.dbt import read_build
 
-    folder = runner.config.root / "target"
-    found = run_results(folder)
-    return read_build(found, folder / "manifest.json") if found else []
+    found = run_results(runner.config.root / folder)
+    return read_build(found, runner.config.root / folder / "manifest.json") if found else []

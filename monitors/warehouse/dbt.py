@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ NO_TELEMETRY = {
     "OTEL_SDK_DISABLED": "true",
 }
 """Nothing leaves the machine unasked: dbt, Elementary and Soda."""
+AUDIT = {"RAMPART_AUDIT": "1"}
+"""With it, tests look at whole tables and not at what is new; see get_where_subquery.sql."""
 BUILD_COMMANDS = ("build", "run", "test", "retry")
 """Commands whose run_results.json speaks of models and tests that ran."""
 
@@ -73,7 +76,13 @@ def write_profile(
     return folder
 
 
-def run_dbt(target: Target, project_dir: Path, *arguments: str, quiet: bool = True) -> int:
+def run_dbt(
+    target: Target,
+    project_dir: Path,
+    *arguments: str,
+    quiet: bool = True,
+    variables: Mapping[str, str] | None = None,
+) -> int:
     """Run one dbt command in the project; its exit code (0 fine, 1 failures, 2 unusable).
 
     Its own output goes to logs/dbt.log and, unless quiet, to stderr.
@@ -84,7 +93,7 @@ def run_dbt(target: Target, project_dir: Path, *arguments: str, quiet: bool = Tr
     done = subprocess.run(
         command,
         cwd=project_dir,
-        env={**os.environ, **environment(target, project_dir)},
+        env={**os.environ, **environment(target, project_dir), **(variables or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if quiet else sys.stderr.fileno(),
         stderr=subprocess.STDOUT,

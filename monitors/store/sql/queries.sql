@@ -74,6 +74,7 @@ limit 1
 update monitoring.deliveries
 set
     admission = 'let through',
+    let_through_at = now(),
     admitted_by = %(by)s,
     why = %(why)s || ' (refused by ' || admitted_by || ': ' || why || ')'
 where delivery_id = (
