@@ -124,9 +124,14 @@ class Feed(Section):
     thresholds: Thresholds | None = None
 
     @model_validator(mode="after")
-    def _breaker_knows_columns(self) -> Feed:
-        if self.is_json and self.extract and self.extract.breaker is not None:
-            raise ValueError("a breaker for csv only: JSON arrives as one column, `payload`")
+    def _breaker_can_count(self) -> Feed:
+        if self.extract is None or self.extract.breaker is None:
+            return self
+        if self.format == "json":
+            raise ValueError("a breaker for csv and jsonl only: a json file is one document")
+        if self.format == "csv" and self.columns and self.extract.key not in self.columns:
+            known = ", ".join(self.columns)
+            raise ValueError(f"an extract `key` among its columns: {known}")
         return self
 
     @property
