@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# a module's tests stay together: they share a warehouse, and some tell a story in their order
+PARALLEL := --numprocesses 2 --dist loadfile
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
 .DEFAULT_GOAL := help
@@ -18,10 +20,10 @@ demo: $(VENV)/runtime ## run the main job on sample data and an embedded Postgre
 	@$(BIN)/rampart demo
 
 test: $(VENV)/dev lint ## lint, then every test but the slow ones
-	$(BIN)/python -m pytest -m "not slow" -q
+	$(BIN)/python -m pytest -m "not slow" -q $(PARALLEL)
 
 test-all: $(VENV)/dev lint ## every test, the slow ones too
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(PARALLEL)
 
 lint: $(VENV)/dev ## ruff, mypy, import order and sqlfluff
 	$(BIN)/ruff check .

@@ -62,6 +62,14 @@ EVENTS = """
 """
 
 
+GREEN = """
+    insert into monitoring.pipeline_logs
+        (run_id, pipeline_name, stage, layer, status, source, started_at, finished_at)
+    values ('bench', 'dbt', 'build', 'gold', 'succeeded', 'dbt build', now(), now())
+"""
+"""What `rampart build` notes: tests look at what came since."""
+
+
 @dataclass(frozen=True)
 class History:
     """A database of its own and a copy of the project that builds into it."""
@@ -79,6 +87,7 @@ class History:
     def build(self) -> tuple[float, float]:
         """(seconds of the models of the path, seconds of their tests)."""
         run(self.project, "build", "--exclude-resource-type", "unit_test", "--select", *PATH)
+        self.server.execute(GREEN)
         seconds = results(self.project)
         return (
             sum(seconds[node] for node in seconds if node.startswith("model.")),

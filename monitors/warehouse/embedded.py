@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -254,20 +255,20 @@ class EmbeddedPostgres:
         folder.chmod(0o755)
 
     def _ensure_account(self) -> None:
-        import pwd
-
+        if _is_account(ACCOUNT):
+            return
+        command = ["useradd", "--system", "--user-group", "--no-create-home",
+                   "--shell", "/usr/sbin/nologin", ACCOUNT]  # fmt: skip
         try:
-            pwd.getpwnam(ACCOUNT)
-        except KeyError:
-            command = ["useradd", "--system", "--user-group", "--no-create-home",
-                       "--shell", "/usr/sbin/nologin", ACCOUNT]  # fmt: skip
-            try:
-                subprocess.run(command, check=True, capture_output=True, text=True)
-            except (OSError, subprocess.CalledProcessError) as error:
-                raise EmbeddedPostgresError(
-                    f"Postgres does not run as root, and the account `{ACCOUNT}` cannot be made"
-                    f" ({error}): run as an ordinary user, or configure a server"
-                ) from None
+            subprocess.run(command, check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            time.sleep(1)
+            if _is_account(ACCOUNT):  # another command was faster
+                return
+            raise EmbeddedPostgresError(
+                f"Postgres does not run as root, and the account `{ACCOUNT}` cannot be made"
+                f" ({error}): run as an ordinary user, or configure a server"
+            ) from None
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -312,3 +313,13 @@ class EmbeddedPostgres:
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "no output"
+
+
+def _is_account(name: str) -> bool:
+    import pwd
+
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
