@@ -243,7 +243,19 @@ def _replay_lines(done: Decided) -> list[str]:
     lines.append(f"built    {built}")
     if waiting:
         lines.append(f"{_rows(waiting)} of an earlier replay were waiting for this build")
-    lines.append(f"{_rows(done.decided - done.left)} moved into the marts, {told}")
+    moved = _rows(done.decided - done.left)
+    if done.build_exit_code:
+        lines.append(
+            f"{moved} left the ledger, {told}. What a failed model should hold of them is in"
+        )
+        lines.append(
+            "no mart until it is built: mend it (logs/dbt.log says why), then `rampart build`;"
+        )
+        lines.append(
+            "where a column's type or `not_null` changed, with `--full-refresh --select MODEL`"
+        )
+    else:
+        lines.append(f"{moved} moved into the marts, {told}; of repeats a mart keeps one")
     if done.left:
         lines.append(f"{_rows(done.left)} replayed and still rejected: the build failed, or a rule"
                      " changed meanwhile; the next build takes what passes")  # fmt: skip

@@ -6,6 +6,7 @@ RampartError                 the base: one line for a person, and an exit code
   EmbeddedPostgresError      the embedded server cannot be started or used: exit 2
   ChecksError                a checks file cannot be read: exit 2
   UsageError                 a feed or a name that does not exist: exit 2
+  ModelsError                the dbt project cannot be read: exit 2
   PipelineFailed             the job started and failed: exit 1
 """
 
@@ -51,6 +52,10 @@ class ChecksError(RampartError):
 
 class UsageError(RampartError):
     """A feed, a file or a check was named that does not exist."""
+
+
+class ModelsError(RampartError):
+    """dbt cannot read the project, or cannot start."""
 
 
 class PipelineFailed(RampartError):

@@ -112,6 +112,10 @@ def _load_line(each: FeedLoad) -> str:
         parts.append(f"{old} loaded before")
     added = sorted({name for file in each.new for name in file.drift.added})
     missing = sorted({name for file in each.new for name in file.drift.missing})
+    guessed = [file.name for file in each.new if file.moment_is_guessed]
+    if guessed:
+        names = f"{guessed[0]} and {len(guessed) - 1} more" if guessed[1:] else guessed[0]
+        parts.append(f"no moment in the name of {names}: its file time stands for it")
     if added:
         parts.append(f"new columns: {', '.join(added)}")
     if missing:

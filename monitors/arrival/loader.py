@@ -73,6 +73,8 @@ class Loaded:
     name: str
     delivery: Delivery | None
     drift: raw.Drift = raw.NO_DRIFT
+    moment_is_guessed: bool = False
+    """Its name should state a moment and does not: the file's own time stands for it."""
     null_shares: dict[str, float] = field(default_factory=dict)
 
 
@@ -137,7 +139,8 @@ def load_file(
         store.add_schema_drift(delivery_id, feed_name, column, "added")
     for column in intake.drift.missing:
         store.add_schema_drift(delivery_id, feed_name, column, "missing")
-    return Loaded(name, delivery, intake.drift, intake.null_shares())
+    guessed = feed.moment is not None and moment_from != "name"
+    return Loaded(name, delivery, intake.drift, guessed, intake.null_shares())
 
 
 def moment_of(path: Path, moment: Moment | None) -> tuple[datetime, str]:

@@ -9,7 +9,7 @@ from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
 from monitors.commands.build import dbt_results, prepare_dbt
 from monitors.commands.runner import Runner
-from monitors.errors import ExitCode, PipelineFailed
+from monitors.errors import ExitCode, ModelsError
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import Verdict
 from monitors.warehouse.dbt import AUDIT, run_dbt
@@ -37,7 +37,7 @@ def audit_tables(runner: Runner, store: Store, select: Sequence[str]) -> Verdict
     store.finish_stage(log_id, "failed" if code else "succeeded", counts)
     store.connection.commit()
     if code == 2:
-        raise PipelineFailed("dbt could not start; see logs/dbt.log or `rampart doctor`")
+        raise ModelsError("dbt could not start; see logs/dbt.log or `rampart doctor`")
     results = dbt_results(runner, FOLDER)
     store.add_results(results, started)
     store.connection.commit()

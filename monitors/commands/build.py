@@ -9,7 +9,7 @@ from monitors import log as logs
 from monitors.alert.lines import result_line
 from monitors.commands.load import prepare_feeds
 from monitors.commands.runner import Runner
-from monitors.errors import ExitCode, PipelineFailed
+from monitors.errors import ExitCode, ModelsError
 from monitors.results import CheckResult
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import Verdict
@@ -74,7 +74,7 @@ def _build_alone(
         error = "dbt could not start; see logs/dbt.log or `rampart doctor`"
         store.finish_stage(log_id, "failed", StageCounts(error_message=error))
         store.connection.commit()
-        raise PipelineFailed(f"{error}; `dbt parse` says more")
+        raise ModelsError(f"{error}; `dbt parse` says more")
     counts = StageCounts(error_message="models or tests failed" if code else None)
     store.finish_stage(log_id, "failed" if code else "succeeded", counts)
     store.connection.commit()

@@ -14,7 +14,7 @@ from typing import Any
 from monitors import log as logs
 from monitors.commands.build import build_models, prepare_dbt, take_turn
 from monitors.commands.runner import Runner
-from monitors.errors import ExitCode, PipelineFailed, UsageError
+from monitors.errors import ExitCode, ModelsError, UsageError
 from monitors.mask import mask_row
 from monitors.store.decisions import (
     Decision,
@@ -178,7 +178,7 @@ class Quarantine(Runner):
         """Rules, and the staging views they read, as they stand in the files now; no table."""
         views = ["--select", "+replayable", "--exclude", "config.materialized:incremental"]
         if run_dbt(self.target, self.config.root, "run", *views, quiet=self.quiet_dbt):
-            raise PipelineFailed("the rules cannot be compiled; see logs/dbt.log or `dbt parse`")
+            raise ModelsError("the rules cannot be compiled; see logs/dbt.log or `dbt parse`")
 
 
 def _user() -> str:

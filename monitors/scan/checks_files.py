@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,9 +12,18 @@ from typing import Any
 import yaml
 
 from monitors.errors import ChecksError
+from monitors.results import Category, Layer, Severity
 
 _HEADER = re.compile(r"^checks for (?P<dataset>\S+)(?: \[(?P<segment>[^\]]+)\])?$")
 _THRESHOLD = re.compile(r"\s*(?:!=|<=|>=|<|>|=|\bbetween\b|\bnot between\b).*$")
+
+
+_ALLOWED = {
+    "category": [str(each.value) for each in Category],
+    "layer": [str(each.value) for each in Layer],
+    "severity": [str(each.value) for each in Severity],
+}
+_KNOWN = (*_ALLOWED, "critical", "counts", "label", "matters", "do", "owner", "runbook")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,10 @@ def _definition(path: Path, dataset: str, segment: str | None, item: yaml.Node) 
         text, settings = str(item.value), {}
     settings = settings if isinstance(settings, dict) else {}
     metric = _THRESHOLD.sub("", text).strip()
+    attributes = settings.get("attributes") or {}
+    if not isinstance(attributes, dict):
+        raise ChecksError(f"{path}:{line}: `attributes` is no mapping of names to values")
+    _refuse_wrong(attributes, f"{path}:{line}")
     return Definition(
         path=path,
         line=line,
@@ -101,8 +115,19 @@ def _definition(path: Path, dataset: str, segment: str | None, item: yaml.Node) 
         text=text,
         name=str(settings.get("name") or text),
         check_id=str(settings.get("identity") or f"{dataset}.{metric}"),
-        attributes=dict(settings.get("attributes") or {}),
+        attributes=dict(attributes),
     )
+
+
+def _refuse_wrong(attributes: dict[str, Any], where: str) -> None:
+    """A severity that nobody reads, because its name is mistyped, would be found in an incident."""
+    for name, value in attributes.items():
+        meant = difflib.get_close_matches(str(name), _KNOWN, n=1, cutoff=0.8)
+        if meant and name != meant[0]:
+            raise ChecksError(f"{where}: attribute `{name}`: did you mean `{meant[0]}`?")
+        if name in _ALLOWED and value not in _ALLOWED[name]:
+            allowed = ", ".join(_ALLOWED[name])
+            raise ChecksError(f"{where}: attribute `{name}`: found `{value}`, allowed is {allowed}")
 
 
 def _plain(node: yaml.Node) -> Any:

@@ -209,8 +209,10 @@ def _attributes(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_line(text: Any) -> str:
+    """The first line; of an error also the second, which says why. Row values stay in the log."""
     lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
-    return lines[0][:300] if lines else ""
+    why = lines[1:2] if lines and " Error in " in lines[0] else []
+    return ": ".join([*lines[:1], *why])[:300]
 
 
 def _moment(text: Any) -> datetime | None:

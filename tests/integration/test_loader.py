@@ -534,7 +534,10 @@ def test_extracts_state_their_moment_and_kind(bench: Bench, tmp_path: Path) -> N
     part = bench.delivered(
         write(tmp_path / "u_partial_20260102T120000Z.csv", 'id\n"2"x\n3\n'), feed
     )
-    none = bench.delivered(write(tmp_path / "u.csv", "id\n4\n"), feed)
+    guessed = bench.load(write(tmp_path / "u.csv", "id\n4\n"), feed)
+    none = guessed.delivery
+    assert none is not None
+    assert guessed.moment_is_guessed
     assert [each.kind for each in (full, part, none)] == ["full", "partial", "full"]
     assert [each.extracted_at_from for each in (full, part, none)] == ["name", "name", "file time"]
     found = bench.rows("id, _extracted_at")

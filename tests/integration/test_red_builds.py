@@ -70,10 +70,10 @@ def test_a_failed_mart_test_leaves_every_view_answering(
     before = at.views()
     described = project / "models" / "marts" / "clickstream" / "_clickstream__marts.yml"
     text = described.read_text()
-    name = "      - name: client_id\n        description: The visitor.\n        data_tests: ["
-    assert name in text
-    nobody = "accepted_values: {arguments: {values: [nobody]}}"
-    described.write_text(text.replace(name, name + "{" + nobody + "}, "))
+    visitor = "        description: The visitor.\n"
+    assert visitor in text
+    nobody = 'accepted_values: {arguments: {values: [nobody]}, config: {where: "true"}}'
+    described.write_text(text.replace(visitor, f"{visitor}        data_tests: [{{{nobody}}}]\n", 1))
     for full_refresh in (False, True):
         verdict = DataMonitor(project).build(full_refresh=full_refresh)
 
