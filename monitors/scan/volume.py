@@ -41,12 +41,12 @@ _WINDOW = {"day": 99, "hour": 704}
 _BLENDS = ((0.4, 0.0), (0.7, 0.0), (1.0, 0.0), (0.4, 0.3), (0.7, 0.3), (0.7, 0.6))
 """How much of the latest level, and of the latest bucket's deviation from it, goes on; the series'
 own past chooses among them."""
-_NEAR_HOLIDAY, _HOLIDAY = 2.5, 4.0
+_NEAR_HOLIDAY, _HOLIDAY = 3.2, 5.0
 _ROBUST, _CONFORMAL, _QUANTILE = 4.5, 1.9, 0.97
 """The yardstick: so many robust standard deviations, and so many times the quantile."""
 _SUMS = ((2, 1.0), (5, 0.75))
 """Sums over so many buckets, and the length of their yardstick."""
-_MATERIAL = 7.5
+_MATERIAL = 10.0
 """A deviation of fewer rows concerns nobody."""
 _MEMORY, _NEARNESS = (1, 2), 1.3
 """Of one and of two weeks ago a bucket is near when it is this much nearer than of the median."""
