@@ -42,6 +42,8 @@ _BLENDS = ((0.4, 0.0), (0.7, 0.0), (1.0, 0.0), (0.4, 0.3), (0.7, 0.3), (0.7, 0.6
 """How much of the latest level, and of the latest bucket's deviation from it, goes on; the series'
 own past chooses among them."""
 _NEAR_HOLIDAY, _HOLIDAY = 3.2, 5.0
+_PATIENCE = {"day": 1.0, "hour": 0.6}
+"""How much of the yardstick holds: 24 times as many buckets a day make their past the surer."""
 _ROBUST, _CONFORMAL, _QUANTILE = 4.5, 1.9, 0.97
 """The yardstick: so many robust standard deviations, and so many times the quantile."""
 _SUMS = ((2, 1.0), (5, 0.75))
@@ -183,6 +185,7 @@ class _Past:
         share, carried = self._blend(deviation, level, learnt)
         residual = deviation - share * level - carried
         expected = float(self.steady[-1] - residual[-1])
+        sensitivity = sensitivity / _PATIENCE[self.frequency]
         yardstick = _Yardstick(self.phase, learnt, self.frequency, _few_rows(expected), sensitivity)
         length = yardstick.length(residual) * self._stretch(1)
         evidence: dict[Kind, float] = {

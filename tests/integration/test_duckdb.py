@@ -85,7 +85,9 @@ class Pair:
             for source in sources:
                 name = f"{source['schema']}.{source['identifier']}"
                 columns = reading.execute(
-                    b"select column_name, data_type from information_schema.columns"
+                    b"select column_name,"
+                    b" case when data_type = 'ARRAY' then udt_name else data_type end"
+                    b" from information_schema.columns"
                     b" where table_schema = %s and table_name = %s order by ordinal_position",
                     (source["schema"], source["identifier"]),
                 ).fetchall()
@@ -103,8 +105,14 @@ class Pair:
                     continue
                 writing.execute(f"create or replace table {name} ({declared})")
                 if file.stat().st_size:
+                    # {1,2} is a list in Postgres, [1,2] in DuckDB
+                    values = ", ".join(
+                        f"translate(\"{column}\", '{{}}', '[]')" if kind.endswith("[]")
+                        else f'"{column}"'
+                        for column, kind in types.items()
+                    )  # fmt: skip
                     writing.execute(
-                        f"insert into {name} select * from read_csv(?, header = false,"
+                        f"insert into {name} select {values} from read_csv(?, header = false,"
                         " delim = ',', quote = '\"', escape = '\"', all_varchar = true,"
                         f" allow_quoted_nulls = false, auto_detect = false, columns = {{"
                         + ", ".join(f"'{column}': 'varchar'" for column in types)
@@ -141,7 +149,8 @@ class Pair:
 def in_duckdb(kind: str) -> str:
     if kind.startswith("timestamp"):
         return "timestamptz" if kind == "timestamp with time zone" else "timestamp"
-    return kind if kind in SAME_TYPE else "varchar"
+    lists = {"_int4": "integer[]", "_date": "date[]"}
+    return lists.get(kind, kind if kind in SAME_TYPE else "varchar")
 
 
 def counted(names: list[str], rows: list[tuple[Any, ...]]) -> Counter[tuple[tuple[str, Any], ...]]:
@@ -168,7 +177,7 @@ def texts_read() -> str:
     rows = [f"select '{text}' as word" for text in texts] + ["select cast(null as varchar)"]
     moment = "{{ try_timestamp('texts.word') }}"
     return f"""
-        {{{{ config(materialized='table') }}}}
+        {{{{ config(materialized='table', contract={{'enforced': false}}) }}}}
         with texts as ({" union all ".join(rows)})
         select
             texts.word,
