@@ -125,7 +125,14 @@ class World:
         (folder / "macros").mkdir()
         (folder / "macros" / "strategy.sql").write_text(STRATEGY)
         (folder / "dbt_project.yml").write_text(
-            yaml.safe_dump({"name": "things", "profile": "things", "version": "1.0.0"})
+            yaml.safe_dump(
+                {
+                    "name": "things",
+                    "profile": "things",
+                    "version": "1.0.0",
+                    "flags": {"send_anonymous_usage_stats": False},
+                }
+            )  # fmt: skip
         )
         (folder / "packages.yml").write_text(
             yaml.safe_dump({"packages": [{"local": str(ROOT / "package")}]})
@@ -185,8 +192,9 @@ class World:
 
         Only of the dimension: two builds of one view at once are more than dbt itself can do.
         """
+        folder = str(self.folder / name)
         command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "run",
-                   "--target-path", name, "--log-path", name, *self.options]  # fmt: skip
+                   "--target-path", folder, "--log-path", folder, *self.options]  # fmt: skip
         return subprocess.Popen(
             [*command, "--select", "dim_things"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True,
