@@ -132,7 +132,7 @@ class World:
                     "version": "1.0.0",
                     "flags": {"send_anonymous_usage_stats": False},
                 }
-            )  # fmt: skip
+            )
         )
         (folder / "packages.yml").write_text(
             yaml.safe_dump({"packages": [{"local": str(ROOT / "package")}]})
