@@ -32,13 +32,21 @@ RAW = (
     "create index on clickstream_raw.events using brin (_delivery_id) with (pages_per_range = 16)",
     "insert into monitoring.runs (run_id, command, environment) values ('bench', 'bench', 'ci')",
 )
+LOADS = (
+    "insert into monitoring.runs (run_id, command, environment)"
+    " select 'day-' || day, 'load', 'ci' from generate_series({first}, {last}) as day",
+    "insert into monitoring.pipeline_logs"
+    " (run_id, pipeline_name, stage, layer, status, started_at, finished_at)"
+    " select 'day-' || day, 'clickstream', 'load', 'bronze', 'succeeded', {ended}, {ended}"
+    " from generate_series({first}, {last}) as day",
+)
 DELIVERY = """
     insert into monitoring.deliveries (delivery_id, feed, name, sha256, sequence, extracted_at,
         extracted_at_from, kind, records, rows, dead_letters, bytes, run_id, admission, admitted_by)
     overriding system value
     select day, 'clickstream', 'day-' || day, 'x', day,
         timestamptz '2020-01-02' + day * interval '1 day', 'name', 'events', {rows}, {rows}, 0, 0,
-        'bench', 'admitted', 'rampart'
+        'day-' || day, 'admitted', 'rampart'
     from generate_series({first}, {last}) as day
 """
 EVENTS = """
@@ -65,7 +73,7 @@ EVENTS = """
 GREEN = """
     insert into monitoring.pipeline_logs
         (run_id, pipeline_name, stage, layer, status, source, started_at, finished_at)
-    values ('bench', 'dbt', 'build', 'gold', 'succeeded', 'dbt build', now(), now())
+    values ('bench', 'dbt', 'build', 'gold', 'succeeded', 'dbt build into ci.rampart', now(), now())
 """
 """What `rampart build` notes: tests look at what came since."""
 
@@ -78,9 +86,10 @@ class History:
     project: Path
     rows: int
 
-    def deliver(self, first: int, last: int) -> None:
-        """Deliver the days `first` to `last`, numbered from 1."""
-        values = {"first": first, "last": last, "rows": self.rows}
+    def deliver(self, first: int, last: int, ended: str = "now()") -> None:
+        """Deliver the days `first` to `last`, numbered from 1, loaded at the moment `ended`."""
+        values = {"first": first, "last": last, "rows": self.rows, "ended": ended}
+        self.server.execute(*(load.format(**values) for load in LOADS))
         self.server.execute(DELIVERY.format(**values), EVENTS.format(**values))
         self.server.execute("analyze clickstream_raw.events", "checkpoint")
 
@@ -102,7 +111,7 @@ def daily_run(options: Options) -> Iterator[Figure]:
         histories = []
         for name, days in (("short", DAYS), ("long", 10 * DAYS)):
             history = _history(options.folder / name, server, name, rows)
-            history.deliver(1, days)
+            history.deliver(1, days, "now() - interval '1 hour'")
             history.build()
             # what autovacuum does within minutes of a load, here before the clock starts
             history.server.execute("vacuum analyze")

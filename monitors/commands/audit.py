@@ -5,39 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
-from monitors.commands.build import dbt_results, prepare_dbt
+from monitors.commands.build import alone, dbt_results, run_recorded
 from monitors.commands.runner import Runner
-from monitors.errors import ExitCode, ModelsError
-from monitors.store.postgres import StageCounts, Store
+from monitors.errors import ExitCode
+from monitors.store.postgres import Store
 from monitors.verdict import Verdict
-from monitors.warehouse.dbt import AUDIT, run_dbt
+from monitors.warehouse.dbt import AUDIT
 
-log = logs.get_logger("Monitor")
 FOLDER = Path("target") / "audit"
 """Its artifacts lie apart, so that the next scan still finds those of the build."""
 
 
 def audit_tables(runner: Runner, store: Store, select: Sequence[str]) -> Verdict:
     """Run the data tests on all rows and record their verdicts."""
+    return alone(runner, store, lambda: _audit_alone(runner, store, select))
+
+
+def _audit_alone(runner: Runner, store: Store, select: Sequence[str]) -> Verdict:
     started = runner.now()
-    prepare_dbt(runner, store)
     arguments = ["test", "--exclude-resource-type", "unit_test", "--target-path", str(FOLDER)]
     if select:
         arguments += ["--select", *select]
-    log_id = store.start_stage("dbt", "audit", "gold", "dbt test")
-    store.connection.commit()
-    with logs.stage(log, "audit") as metrics:
-        code = run_dbt(
-            runner.target, runner.config.root, *arguments, quiet=runner.quiet_dbt, variables=AUDIT
-        )
-        metrics["exit_code"] = code
-    counts = StageCounts(error_message="tests failed" if code else None)
-    store.finish_stage(log_id, "failed" if code else "succeeded", counts)
-    store.connection.commit()
-    if code == 2:
-        raise ModelsError("dbt could not start; see logs/dbt.log or `rampart doctor`")
+    run_recorded(runner, store, "audit", "dbt test", arguments, AUDIT)
     results = dbt_results(runner, FOLDER)
     store.add_results(results, started)
     store.connection.commit()

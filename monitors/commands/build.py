@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from monitors import log as logs
@@ -22,10 +22,16 @@ log = logs.get_logger("Monitor")
 def build_models(
     runner: Runner, store: Store, select: Sequence[str], full_refresh: bool
 ) -> Verdict:
+    """`dbt build`; which tests failed is for the scan to say."""
+    return alone(runner, store, lambda: _build_alone(runner, store, select, full_refresh))
+
+
+def alone(runner: Runner, store: Store, job: Callable[[], Verdict]) -> Verdict:
+    """Do a job of dbt while no other one that Rampart starts works on the warehouse."""
     prepare_dbt(runner, store)
     take_turn(runner, store)
     try:
-        return _build_alone(runner, store, select, full_refresh)
+        return job()
     finally:
         if not store.connection.closed:
             store.connection.rollback()
@@ -53,36 +59,49 @@ def _build_alone(
 ) -> Verdict:
     # unit tests speak of the code, not of the data: they run where the code changes
     arguments = ["build", "--exclude-resource-type", "unit_test"]
-    source = "dbt build"
+    # tests look for a green build of the whole project into their target (untested_deliveries.sql)
+    source = f"dbt build into {runner.target.name}.{runner.target.schema}"
     if select:
         arguments += ["--select", *select]
-        source = f"dbt build --select {' '.join(select)}"  # no green build of the whole project
+        source += f" --select {' '.join(select)}"
     if full_refresh:
         arguments.append("--full-refresh")
-    log_id = store.start_stage("dbt", "build", "gold", source)
-    store.connection.commit()
-    with logs.stage(log, "build") as metrics:
-        code = run_dbt(
-            runner.target,
-            runner.config.root,
-            *arguments,
-            quiet=runner.quiet_dbt,
-            variables=AUDIT if full_refresh else None,  # then every row is new
-        )
-        metrics["exit_code"] = code
-    if code == 2:
-        error = "dbt could not start; see logs/dbt.log or `rampart doctor`"
-        store.finish_stage(log_id, "failed", StageCounts(error_message=error))
-        store.connection.commit()
-        raise ModelsError(f"{error}; `dbt parse` says more")
-    counts = StageCounts(error_message="models or tests failed" if code else None)
-    store.finish_stage(log_id, "failed" if code else "succeeded", counts)
-    store.connection.commit()
+    # with every row written anew, every row is new to the tests
+    code = run_recorded(runner, store, "build", source, arguments, AUDIT if full_refresh else None)
     if not code:
         return Verdict(runner.run_id, ExitCode.OK, build_exit_code=0)
     # Which tests failed is for the scan to say, from dbt's own results.
     alerts = tuple(result_line(each) for each in dbt_results(runner) if each.is_red)
     return Verdict(runner.run_id, ExitCode.RED, alerts=alerts, build_exit_code=code)
+
+
+def run_recorded(
+    runner: Runner,
+    store: Store,
+    stage: str,
+    source: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str] | None = None,
+) -> int:
+    """Run dbt as a stage; 0 fine, 1 failures. Raises ModelsError when it cannot start."""
+    log_id = store.start_stage("dbt", stage, "gold", source)
+    store.connection.commit()
+    with logs.stage(log, stage) as metrics:
+        code = run_dbt(
+            runner.target,
+            runner.config.root,
+            *arguments,
+            quiet=runner.quiet_dbt,
+            variables=variables,
+        )
+        metrics["exit_code"] = code
+    said = {1: "models or tests failed", 2: "dbt could not start; see logs/dbt.log"}.get(code)
+    counts = StageCounts(error_message=said)
+    store.finish_stage(log_id, "failed" if code else "succeeded", counts)
+    store.connection.commit()
+    if code == 2:
+        raise ModelsError(f"{said} or `rampart doctor`; `dbt parse` says more")
+    return code
 
 
 def dbt_results(runner: Runner, folder: Path = Path("target")) -> list[CheckResult]:

@@ -46,6 +46,8 @@ def test_old_rows_are_for_the_audit_and_new_ones_for_the_build(
         each.check_id for each in DataMonitor(project).scan(["dbt"]).results if each.is_red
     ] == []
 
+    # a load that began long ago and has just ended is new all the same
+    run(warehouse, "update monitoring.deliveries set loaded_at = loaded_at - interval '1 day'")
     run(warehouse, NEW)
     assert 1 == len(red_tests(DataMonitor(project), EVENTS))
     assert 1 == len(red_tests(DataMonitor(project), EVENTS)), "waiting does not make it green"
@@ -73,11 +75,13 @@ def arrives(project: Path, day: str) -> None:
 
 def a_whole_build_was_green(target: Target) -> None:
     """What `rampart build` without a selection writes, without its half a minute."""
+    run(target, "update monitoring.pipeline_logs set finished_at = finished_at - interval '1 hour'")
     run(
         target,
         "insert into monitoring.pipeline_logs"
         " (run_id, pipeline_name, stage, layer, status, source, started_at, finished_at)"
-        " select run_id, 'dbt', 'build', 'gold', 'succeeded', 'dbt build', now(), now()"
+        " select run_id, 'dbt', 'build', 'gold', 'succeeded', 'dbt build into prod.rampart',"
+        " now(), now()"
         " from monitoring.runs limit 1",
     )
 
