@@ -50,6 +50,7 @@ class Runner:
         self.now = now
         self.quiet_dbt = quiet_dbt
         self.run_id = new_run_id(now())
+        self._has_run = False
         logs.bind_run(self.run_id)
 
     @cached_property
@@ -58,6 +59,10 @@ class Runner:
 
     def recorded(self, command: str, job: Callable[[Store], OutcomeT]) -> OutcomeT:
         """A run around a job: its row, its end and exit code, whatever happens."""
+        if self._has_run:  # one object may run several commands; each is a run of its own
+            self.run_id = new_run_id(self.now())
+            logs.bind_run(self.run_id)
+        self._has_run = True
         with connect(self.target) as connection:
             migrate(connection)
             store = Store(connection, self.run_context())

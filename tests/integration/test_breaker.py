@@ -55,6 +55,18 @@ def test_a_truncated_and_an_empty_extract_are_refused_and_the_next_whole_one_goe
     assert (0, "admitted", ()) == arrives(folder, 4, CODES)
 
 
+def test_one_monitor_runs_several_commands(folder: Path, warehouse: Target) -> None:
+    """Each is a run of its own, with an id of its own."""
+    (folder / "2024-01-01.csv").write_text("code,colour\nc1,red\n")
+    monitor = DataMonitor(folder)
+    ids = [monitor.load().run_id, monitor.load().run_id]
+    with connect(warehouse) as connection:
+        stored = connection.execute("select run_id from monitoring.runs order by 1").fetchall()
+
+    assert len(set(ids)) == 2
+    assert ids == [row[0] for row in stored]
+
+
 def test_a_small_loss_goes_through(folder: Path) -> None:
     """Up to the share itself."""
     arrives(folder, 1, CODES)
