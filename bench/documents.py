@@ -11,7 +11,8 @@ from time import perf_counter
 from bench.figure import Figure, Options
 from bench.server import embedded_server
 from monitors import DataMonitor
-from monitors.config import Config, Feed
+from monitors.config import Config
+from monitors.config_feeds import Feed
 from monitors.warehouse.target import Target
 
 FILES = 2_000

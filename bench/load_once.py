@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from monitors.arrival.loader import load_file
-from monitors.config import ALWAYS_OPEN, Feed, Thresholds
+from monitors.config_feeds import ALWAYS_OPEN, Feed, Thresholds
 from monitors.store.postgres import RunContext, Store
 from monitors.warehouse.connection import connect
 from monitors.warehouse.embedded import DATABASE, SUPERUSER

@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg import sql
 
 from monitors.arrival import raw
-from monitors.config import Feed
+from monitors.config_feeds import Feed
 from monitors.results import number_text
 from monitors.store.postgres import Store
 

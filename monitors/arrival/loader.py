@@ -41,7 +41,7 @@ from monitors.arrival.records import (
     sha256_of,
     whole_records,
 )
-from monitors.config import Feed, Moment, Thresholds
+from monitors.config_feeds import Feed, Moment, Thresholds
 from monitors.log import get_logger
 from monitors.store.postgres import DeadLetter, Delivery, Store
 

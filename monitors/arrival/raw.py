@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from monitors.config import Feed
+from monitors.config_feeds import Feed
 from monitors.warehouse.connection import Connection
 
 DELIVERY, ROW, MOMENT = "_delivery_id", "_source_row", "_extracted_at"

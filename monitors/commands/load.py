@@ -14,7 +14,7 @@ from monitors.alert.lines import alert_line
 from monitors.arrival.loader import Loaded, load_file, moment_of
 from monitors.arrival.raw import ensure_table
 from monitors.commands.runner import Runner
-from monitors.config import Feed
+from monitors.config_feeds import Feed
 from monitors.errors import ExitCode
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import FeedLoad, Verdict

@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from monitors.config import Calendar, Feed
+from monitors.config_feeds import Calendar, Feed
 from monitors.results import CheckResult
 from monitors.store.sql import statement
 from monitors.warehouse.connection import Connection

@@ -26,7 +26,8 @@ from monitors import DataMonitor
 from monitors.arrival import loader, records
 from monitors.arrival.loader import Loaded, load_file
 from monitors.arrival.raw import column_names, ensure_table
-from monitors.config import Config, Feed, Thresholds
+from monitors.config import Config
+from monitors.config_feeds import Feed, Thresholds
 from monitors.store.migrate import migrate
 from monitors.store.postgres import Delivery, RunContext, Store
 from monitors.warehouse.connection import Connection, connect
@@ -634,7 +635,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from monitors.arrival.loader import load_file
-from monitors.config import Feed, Thresholds
+from monitors.config_feeds import Feed, Thresholds
 from monitors.store.migrate import migrate
 from monitors.store.postgres import RunContext, Store
 from monitors.warehouse.connection import connect

@@ -30,7 +30,7 @@ from monitors.arrival.records import (
     read_header,
     whole_records,
 )
-from monitors.config import Moment
+from monitors.config_feeds import Moment
 from monitors.store.postgres import DeadLetter
 
 BLOCK_SIZES = (2, 3, 5, 7, 16, 64, 128 * 1024)
