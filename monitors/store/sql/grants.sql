@@ -25,7 +25,10 @@ grant usage, select on all sequences in schema monitoring to rampart_loader
 -- monitor --
 -- Verdicts are append only: the monitor cannot change or delete one.
 grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_monitor;
-grant select, insert on monitoring.data_quality_metrics to rampart_monitor;
+grant select, insert on monitoring.data_quality_metrics, monitoring.known_bad_periods, monitoring.mutes to rampart_monitor;
+grant select, insert, update on monitoring.metric_values, monitoring.volume_series, monitoring.volume_judgements to rampart_monitor;
+grant update (withdrawn_at, withdrawn_by) on monitoring.known_bad_periods to rampart_monitor;
+grant update (lifted_at, lifted_by) on monitoring.mutes to rampart_monitor;
 grant usage, select on all sequences in schema monitoring to rampart_monitor
 
 -- builder --
