@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -157,6 +158,6 @@ def _kind(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    text = str(value)
+    text = re.sub(r"//[^/@\s]*@", "//***@", str(value))  # a password in a URL
     shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
     return "nothing" if value is None else f"`{shown}`"

@@ -12,6 +12,7 @@ from monitors.commands.build import dbt_results
 from monitors.commands.runner import Runner
 from monitors.errors import ExitCode, UsageError
 from monitors.results import CheckResult
+from monitors.store.landing import never_delivered
 from monitors.store.postgres import Store
 from monitors.verdict import Verdict
 from monitors.warehouse.connection import connect
@@ -23,6 +24,7 @@ def scan_checks(
     runner: Runner, store: Store, select: Sequence[str], soda_results: Path | None
 ) -> Verdict:
     from monitors.scan import checks_files, soda
+    from monitors.scan.expected import without_never_delivered
 
     started = runner.now()
     files = checks_files.find_files(runner.config.root, runner.config.scan.checks)
@@ -38,6 +40,7 @@ def scan_checks(
         with connect(runner.target, read_only=True) as reading:
             results = soda.to_results(found, definitions, reading)
         results += dbt_results(runner) if soda_results is None else []
+        results, not_expected = without_never_delivered(results, _silent_feeds(runner, store))
         results = _selected(results, select)
         metrics.update(checks=len(results), red=sum(each.is_red for each in results))
     moment = store.latest_data_moment()
@@ -58,8 +61,15 @@ def scan_checks(
         results=tuple(results),
         red_since=since,
         alerts=tuple(alerts),
+        not_expected=not_expected,
         scanned=True,
     )
+
+
+def _silent_feeds(runner: Runner, store: Store) -> list[str]:
+    """Optional feeds of which nothing has ever come."""
+    optional = [name for name, feed in runner.config.feeds.items() if not feed.required]
+    return never_delivered(store.connection, optional)
 
 
 def _selected(results: list[CheckResult], select: Sequence[str]) -> list[CheckResult]:

@@ -23,7 +23,7 @@ _ALLOWED = {
     "layer": [str(each.value) for each in Layer],
     "severity": [str(each.value) for each in Severity],
 }
-_KNOWN = (*_ALLOWED, "critical", "counts", "label", "matters", "do", "owner", "runbook")
+_KNOWN = (*_ALLOWED, "critical", "counts", "label", "matters", "do", "owner", "runbook", "feed")
 
 
 @dataclass(frozen=True, slots=True)
