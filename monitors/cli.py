@@ -13,7 +13,15 @@ from typing import Any
 
 import click
 
-from monitors import cli_db, cli_deliveries, cli_landing, cli_quarantine, cli_report
+from monitors import (
+    cli_db,
+    cli_deliveries,
+    cli_exec,
+    cli_export,
+    cli_landing,
+    cli_quarantine,
+    cli_report,
+)
 from monitors.cli_common import report_verdict, settings
 from monitors.errors import ExitCode, RampartError
 
@@ -240,6 +248,8 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
 
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
+cli.add_command(cli_exec.exec_)
+cli.add_command(cli_export.export)
 cli.add_command(cli_landing.landing)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from monitors.config_exports import Export
 from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, Thresholds
 from monitors.config_file import explain, one_line, read_yaml, wrong
 from monitors.config_types import Duration, Section, refuse
@@ -55,6 +56,7 @@ class Config(Section):
     thresholds: Thresholds = Thresholds()
     scan: Scan = Scan()
     run: Run = Run()
+    exports: dict[str, Export] = Field(default_factory=dict)
     retention: Retention = Retention()
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
