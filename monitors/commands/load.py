@@ -19,6 +19,7 @@ from monitors.commands.landing import look_at
 from monitors.commands.runner import Runner
 from monitors.config_feeds import Feed, place_of
 from monitors.errors import ExitCode
+from monitors.results import CheckResult
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import FeedLoad, Verdict
 
@@ -89,16 +90,23 @@ def _load_feed(
             failed.append((str(file.source), error.strerror or str(error)))
         except psycopg.errors.UniqueViolation as error:
             failed.append((str(file.source), str(error).splitlines()[0]))
-    empty = [each.name for each in loaded if each.delivery and not each.delivery.records]
-    zero = {each.name for each in seen.files if not each.size}
-    growing = [each for each, why in skipped if why == StillGrowing.why]
-    results = with_load(seen.results, growing, [each for each in empty if each not in zero])
+    results = _results_after(seen, loaded, skipped)
     done = FeedLoad(name, tuple(loaded), tuple(failed), feed.required, tuple(skipped), results)
     store.add_results(results, runner.now())
     if done.is_absent:
         _record_absence(store, done, feed)
     store.connection.commit()
     return done
+
+
+def _results_after(
+    seen: Look, loaded: Sequence[Loaded], skipped: Sequence[tuple[str, str]]
+) -> tuple[CheckResult, ...]:
+    """What the look found, and what only the load could see."""
+    zero = {each.name for each in seen.files if not each.size}  # said by the look already
+    empty = [each.name for each in loaded if each.delivery and not each.delivery.records]
+    growing = [name for name, why in skipped if why == StillGrowing.why]
+    return with_load(seen.results, growing, [name for name in empty if name not in zero])
 
 
 def _record_absence(store: Store, done: FeedLoad, feed: Feed) -> None:
@@ -145,12 +153,14 @@ def _load_one(
                 thresholds=feed.thresholds or runner.config.thresholds,
                 progress=told,
             )
-            if loaded.delivery and has_changed(path, before):
-                raise StillGrowing(StillGrowing.why)
-            metrics.update(_load_metrics(loaded))
-            status = "succeeded" if loaded.delivery else "skipped"
-            store.finish_stage(log_id, status, _load_counts(loaded))
-            connection.commit()
+            is_growing = loaded.delivery is not None and has_changed(path, before)
+            metrics.update({"still_growing": True} if is_growing else _load_metrics(loaded))
+            if not is_growing:
+                status = "succeeded" if loaded.delivery else "skipped"
+                store.finish_stage(log_id, status, _load_counts(loaded))
+                connection.commit()
+        if is_growing:
+            raise StillGrowing(StillGrowing.why)
     except BaseException as error:
         if not connection.closed:
             connection.rollback()
