@@ -9,19 +9,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 
 from monitors import DataMonitor
 from monitors.arrival import records
 from monitors.results import Category, Layer, Status
+from monitors.store.roles import grant_roles
 from monitors.verdict import Verdict
-from monitors.warehouse.connection import connect
+from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.target import Target
 from tests.conftest import ROOT
 
@@ -550,3 +552,19 @@ def test_two_looks_at_once_do_not_disturb_each_other(site: Site) -> None:
         thread.join()
 
     assert [0, 0] == codes
+
+
+def test_the_loader_may_write_its_verdicts_and_no_more(
+    site: Site, connection: Connection, use: Callable[[Target], None]
+) -> None:
+    """Least privilege holds with landing checks: append only."""
+    site.put("a.csv")
+    site.monitor().load()
+    grant_roles(connection, {})
+    as_loader = replace(site.target, user="rampart_loader")
+    use(as_loader)
+    site.put("b.csv", "a,b\n7,8\n")
+
+    assert (0, 1) == ((verdict := site.load()).exit_code, verdict.loads[0].rows)
+    with connect(as_loader) as opened, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        opened.execute("delete from monitoring.data_quality_metrics")
