@@ -137,6 +137,7 @@ def export_files(
     finally:
         ended = _with(run, stages, now(), exit_code)
         not_recorded = journal.write(ended)
+    log.info("run finished", command="export", exit_code=int(exit_code))
     return ExportsOutcome(run_id, tuple(done), not_recorded)
 
 

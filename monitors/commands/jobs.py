@@ -209,6 +209,7 @@ class _Recorder:
             error_type=error_type,
             **counts,
         )
+        log.info("run finished", command="exec", exit_code=int(code))
 
 
 def _failure(ended: Ended, timeout: timedelta | None) -> tuple[str, str]:

@@ -86,6 +86,29 @@ def test_nobody_ever_sees_half_a_file(source: Path, place: Path) -> None:
     assert ["a.csv"] == names(place)
 
 
+def test_a_file_that_is_replaced_is_old_or_new_and_never_both(source: Path, place: Path) -> None:
+    """Whoever opens it at any moment reads one of the two, whole."""
+    target, size = place / "a.csv", 8 * 1024 * 1024
+    target.write_bytes(b"a" * size)
+    source.write_bytes(b"b" * size)
+    seen: set[tuple[int, bytes]] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            content = target.read_bytes()
+            seen.add((len(content), bytes(sorted(set(content)))))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    export_file(source, place, "a.csv")
+    done.set()
+    reader.join()
+
+    assert seen <= {(size, b"a"), (size, b"b")}
+    assert b"b" * size == target.read_bytes()
+
+
 @pytest.mark.parametrize("at", [0, 1, 5])
 def test_killed_in_the_middle_it_starts_over(
     source: Path, place: Path, tmp_path: Path, at: int

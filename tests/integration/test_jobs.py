@@ -141,11 +141,12 @@ def test_a_job_that_takes_too_long_is_stopped(desk: Desk) -> None:
     assert [(124,)] == desk.ask("select exit_code from monitoring.runs")
 
 
-def test_what_does_not_stop_is_killed_with_all_it_started(desk: Desk) -> None:
-    """After the grace nothing of the group is left, grandchildren included."""
+@pytest.mark.parametrize("leader", ["signal.SIG_IGN", "signal.SIG_DFL"])
+def test_what_does_not_stop_is_killed_with_all_it_started(desk: Desk, leader: str) -> None:
+    """After the grace nothing of the group is left, whether or not its leader stopped in time."""
     script = (
         "import os, signal, subprocess, sys, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"signal.signal(signal.SIGTERM, {leader})\n"
         "print(subprocess.Popen([sys.executable, '-c',"
         " 'import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)']).pid)\n"
         "sys.stdout.flush(); time.sleep(60)"
@@ -255,7 +256,7 @@ def test_the_spool_takes_no_step_back(desk: Desk, connection: Connection) -> Non
     ended = StageRecord("p", "job", "gold", "failed", now, now, "x", "E", "why", {"rows_read": 2})
     start = RunRecord("r1", "exec", "ci", now, stages=(begun,))
     end = RunRecord("r1", "exec", "ci", now, now, 3, {"rampart": "1"}, "abc", (ended,))
-    for record in (start, end, start, end):
+    for record in (start, end, end, start):
         put_record(connection, RunRecord.from_json(record.to_json()))
     connection.commit()
 
