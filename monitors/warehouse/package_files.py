@@ -114,3 +114,11 @@ def is_real(install: Path, name: str) -> bool:
     whole = any(next((folder / part).rglob("*.sql"), None) for part in parts)
     needed = (_folder_name(entry) for entry in _entries(folder))
     return folder.is_symlink() or (whole and all(is_real(install, need) for need in needed))
+
+
+def is_complete(install: Path, named: Named) -> bool:
+    """Whether every named package is there. The folder of one that comes from git is called by its
+    project and not by its address, so any further project in the folder may be that one."""
+    absent = [name for name in named if not (is_real(install, name) or is_stand_in(install / name))]
+    others = [path for path in install.glob("*/dbt_project.yml") if path.parent.name not in named]
+    return len(absent) <= len(others) and all(named[name] is None for name in absent)
