@@ -76,7 +76,8 @@ def _written(proposed: Proposed, file: File, dry_run: bool) -> str:
 
 def _about(proposed: Proposed) -> list[str]:
     """What concerns the whole project."""
-    from monitors.warehouse.packages import OWN_PACKAGE
+    from monitors.warehouse.connection import state_folder
+    from monitors.warehouse.package_files import OWN_PACKAGE_VARIABLE
 
     found = []
     if proposed.missing_volumes:
@@ -87,12 +88,14 @@ def _about(proposed: Proposed) -> list[str]:
     if proposed.target.is_embedded and not proposed.proposals:
         found.append("no database is configured for this project, so this is the embedded Postgres")
     ignored = proposed.root / ".gitignore"
-    if not (
-        ignored.is_file() and ".rampart" in ignored.read_text(encoding="utf-8", errors="replace")
-    ):
-        found.append("`.rampart/` belongs into .gitignore: Rampart's own state")
+    text = ignored.read_text(encoding="utf-8", errors="replace") if ignored.is_file() else ""
+    if state_folder(proposed.root).is_relative_to(proposed.root) and ".rampart" not in text:
+        found.append("`.rampart/`, Rampart's own state, belongs into .gitignore")
     found.append("`matters` and `do` of each check are read at night: say them in your own words")
-    found.append(f"for SCD2 and rules in dbt: packages.yml takes `local: {OWN_PACKAGE}`")
+    found.append(
+        "its dbt macros (scd2, judge, ...) come by a line in packages.yml, when you want them:"
+        f" - local: \"{{{{ env_var('{OWN_PACKAGE_VARIABLE}') }}}}\""
+    )
     return found
 
 

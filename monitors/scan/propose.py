@@ -176,12 +176,7 @@ class _Draft:
         )  # fmt: skip
 
     def _never_null(self, columns: Sequence[str]) -> None:
-        tested = {
-            column
-            for test in self.facts.mart.tests
-            if test.is_whole and test.kind in ("not_null", "expect_column_values_to_not_be_null")
-            for column in test.columns
-        }
+        tested = self._never_null_by_dbt()
         for name in columns:
             column = self.facts.table.column(name)
             if column is None or column.not_null:
@@ -341,42 +336,49 @@ class _Draft:
         measured = self.facts.measured
         if measured is None or not measured.rows:
             return
-        tested = {
-            c for test in self.facts.mart.tests if test.kind == "not_null" for c in test.columns
-        }
+        never_negative = [each for each in self.facts.roles.money if not measured.negatives[each]]
         for name in self.facts.roles.money:
-            column, short = self.facts.table.column(name), slug(name)
-            missing = 100 * measured.nulls.get(name, 0) / measured.rows
-            negative = 100 * measured.negatives.get(name, 0) / measured.rows
-            if name in tested or (column is not None and column.not_null):
-                self.covered.append(f"not null: {name}")
-            else:
-                self._share(
-                    name, f"pct_missing_{short}", f"{quoted(name)} is null", missing,
-                    matters=f"Sums of {name} are too low by the rows that lack it.",
-                    active=missing == 0,
-                )  # fmt: skip
-            self._share(
-                name, f"pct_negative_{short}", f"{quoted(name)} < 0", negative,
-                matters=f"A wave of negative {name} is a wave of refunds, or a turned sign.",
-                active=False,
-            )  # fmt: skip
+            self._missing_share(name, 100 * measured.nulls[name] / measured.rows)
+            if name not in never_negative:
+                self._negative_share(name, [name], 100 * measured.negatives[name] / measured.rows)
+        if never_negative:
+            self._negative_share("amounts", never_negative, 0.0)
+
+    def _missing_share(self, name: str, percent: float) -> None:
+        column = self.facts.table.column(name)
+        if name in self._never_null_by_dbt() or (column is not None and column.not_null):
+            self.covered.append(f"not null: {name}")
+            return
+        self._share(
+            f"pct_missing_{slug(name)}", f"{name} is filled in", f"{quoted(name)} is null", percent,
+            matters=f"Sums of {name} are too low by the rows that lack it.",
+            active=percent == 0,
+        )  # fmt: skip
+
+    def _negative_share(self, short: str, names: Sequence[str], percent: float) -> None:
+        listed = ", ".join(map(quoted, names))
+        lowest = f"least({listed})" if len(names) > 1 else listed
+        self._share(
+            f"pct_negative_{slug(short)}", f"few {short} are negative", f"{lowest} < 0", percent,
+            matters="A wave of negative amounts is a wave of refunds, or a turned sign.",
+            active=False,
+        )  # fmt: skip
 
     def _share(
-        self, column: str, metric: str, holds: str, percent: float, *, matters: str, active: bool
+        self, metric: str, name: str, broken: str, percent: float, *, matters: str, active: bool
     ) -> None:
         limit = max(1, math.ceil(2 * percent))
         if limit >= 100:
             return
         table = self._from()
         self.add(
-            f"{metric} < {limit}", metric, f"less than {limit} % of rows have {holds}",
-            query=f"select coalesce(100.0 * count(*) filter (where {holds})"
+            f"{metric} < {limit}", metric, name,
+            query=f"select coalesce(100.0 * count(*) filter (where {broken})"
             f" / nullif(count(*), 0), 0)\nfrom {table}",
             label="percent", category="business", severity="medium",
-            counts=f"select count(*) filter (where {holds}), count(*) from {table}",
+            counts=f"select count(*) filter (where {broken}), count(*) from {table}",
             matters=matters,
-            do=f"select * from {table} where {holds} limit 20; ask whoever enters {column}.",
+            do=f"select * from {table} where {broken} limit 20; ask whoever enters them.",
             active=active,
             notes=(f"today: {percent:.2f} %",),
         )  # fmt: skip
@@ -409,6 +411,14 @@ class _Draft:
         if self.facts.mart.owner:
             found["owner"] = self.facts.mart.owner
         return {**found, **more}
+
+    def _never_null_by_dbt(self) -> set[str]:
+        return {
+            column
+            for test in self.facts.mart.tests
+            if test.is_whole and test.kind in ("not_null", "expect_column_values_to_not_be_null")
+            for column in test.columns
+        }
 
     def _exist(self, columns: Sequence[str]) -> bool:
         return bool(columns) and all(self.facts.table.column(each) for each in columns)

@@ -35,7 +35,7 @@ _MONEY = re.compile(
     r"|spend|gmv|mrr|arr|ltv|value|sales|profit|margin|salary|usd|eur|gbp|cents)(_|$)"
 )
 _NO_MONEY = re.compile(
-    r"(^|_)(id|key|count|number|num|rate|pct|percent|flag|rank|points?)(_|$)|^(n|is|has)_"
+    r"(^|_)(id|key|count|number|num|rate|pct|percent|flag|rank|seq|sequence|points?)(_|$)|^(n|is|has)_"
 )
 _SEGMENT = re.compile(
     r"(^|_)(status|type|category|country|region|channel|source|segment|plan|currency|store|tenant"

@@ -76,7 +76,7 @@ def volumes_lines(volumes: Iterable[VolumeEntry]) -> list[str]:
             f"  lateness: {entry.lateness}".ljust(24)
             + "# a guess: so long after its end a bucket is complete",
         ]
-        block += [f"  # segment: {name}".ljust(24) + f"# {count} values, each modelled too"
+        block += [f"  # segment: {name}  ".ljust(24) + f"# {count} values, each modelled too"
                   for name, count in entry.segments]  # fmt: skip
         lines += [
             f"  {line}" if entry.active else f"{'  # ' if live else '#   '}{line}" for line in block

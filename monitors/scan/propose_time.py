@@ -43,5 +43,5 @@ def bucket(days: Days, clock: Clock) -> tuple[str, str]:
     rows = sum(count for _, count in days.counts)
     a_day = rows / len(days.counts)
     hourly = not clock.is_date and days.hours >= HOURS_OF_A_STREAM and a_day / 24 >= ROWS_AN_HOUR
-    rate = f"{a_day:,.0f} rows a day"
+    rate = f"{a_day:,.0f} row{'s' if round(a_day) != 1 else ''} a day"
     return ("hour", f"{rate}, {a_day / 24:,.0f} an hour") if hourly else ("day", rate)

@@ -14,6 +14,7 @@ import yaml
 
 from monitors.log import get_logger
 from monitors.warehouse.connection import state_folder
+from monitors.warehouse.package_files import OWN_PACKAGE, OWN_PACKAGE_VARIABLE
 from monitors.warehouse.target import Target, profile_name
 
 log = get_logger("Dbt")
@@ -35,6 +36,7 @@ def environment(target: Target, project_dir: Path) -> dict[str, str]:
     return {
         **target.environment(),
         "DBT_PROFILES_DIR": str(write_profile(target, project_dir)),
+        OWN_PACKAGE_VARIABLE: os.environ.get(OWN_PACKAGE_VARIABLE) or str(OWN_PACKAGE),
         **NO_TELEMETRY,
     }
 

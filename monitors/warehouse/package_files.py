@@ -14,6 +14,11 @@ from monitors.errors import RampartError
 MARKER = "+rampart"
 """How the version of every stand-in ends."""
 
+OWN_PACKAGE = Path(__file__).with_name("rampart_package").resolve()
+"""Rampart as a dbt package: in a wheel its files, in a checkout a link to package/."""
+OWN_PACKAGE_VARIABLE = "RAMPART_DBT_PACKAGE"
+"""With it packages.yml names that folder: `local: "{{ env_var('RAMPART_DBT_PACKAGE') }}"`."""
+
 Named = dict[str, Path | None]  # package name -> the folder of a `local:` one, else None
 
 
@@ -46,7 +51,8 @@ def _render(value: Any, path: Path) -> Any:
     from jinja2.sandbox import SandboxedEnvironment
 
     def env_var(name: str, default: str | None = None) -> str:
-        found = os.environ.get(name, default)
+        own = str(OWN_PACKAGE) if name == OWN_PACKAGE_VARIABLE else None
+        found = os.environ.get(name, default if own is None else own)
         if found is None:
             raise PackagesError(f"{path} needs the environment variable {name}, which is not set")
         return found

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Literal
 
 from monitors.warehouse.package_files import (
+    OWN_PACKAGE,
+    OWN_PACKAGE_VARIABLE,
     Named,
     PackagesError,
     install_path,
@@ -32,8 +34,6 @@ from monitors.warehouse.package_files import (
 )
 
 STAND_INS = Path(__file__).with_name("dbt_packages")
-OWN_PACKAGE = Path(__file__).with_name("rampart_package").resolve()
-"""Rampart as a dbt package: in a wheel its files, in a checkout a link to package/."""
 PROBE_SECONDS = 3.0
 WORK_FOLDER = "__rampart"  # dbt takes no folder that begins with two underscores for a package
 
@@ -203,7 +203,7 @@ def _dbt_deps(project_dir: Path, timeout: float) -> str | None:
     with subprocess.Popen(
         [*dbt, "deps", "--project-dir", str(project_dir), "--profiles-dir", str(project_dir)],
         cwd=project_dir,
-        env={**os.environ, **quiet},
+        env={OWN_PACKAGE_VARIABLE: str(OWN_PACKAGE), **os.environ, **quiet},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
