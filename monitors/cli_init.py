@@ -77,7 +77,7 @@ def _written(proposed: Proposed, file: File, dry_run: bool) -> str:
 def _about(proposed: Proposed) -> list[str]:
     """What concerns the whole project."""
     from monitors.warehouse.connection import state_folder
-    from monitors.warehouse.package_files import OWN_PACKAGE_VARIABLE
+    from monitors.warehouse.package_files import OWN_PACKAGE_VARIABLE, named_packages
 
     found = []
     if proposed.missing_volumes:
@@ -92,10 +92,11 @@ def _about(proposed: Proposed) -> list[str]:
     if state_folder(proposed.root).is_relative_to(proposed.root) and ".rampart" not in text:
         found.append("`.rampart/`, Rampart's own state, belongs into .gitignore")
     found.append("`matters` and `do` of each check are read at night: say them in your own words")
-    found.append(
-        "its dbt macros (scd2, judge, ...) come by a line in packages.yml, when you want them:"
-        f" - local: \"{{{{ env_var('{OWN_PACKAGE_VARIABLE}') }}}}\""
-    )
+    if "rampart" not in named_packages(proposed.root):
+        found.append(
+            "its dbt macros (scd2, judge, ...) come by a line in packages.yml, if you want them:"
+            f" - local: \"{{{{ env_var('{OWN_PACKAGE_VARIABLE}') }}}}\""
+        )
     return found
 
 

@@ -20,6 +20,7 @@ from monitors.scan.propose_facts import (
     Facts,
     MartProposal,
     VolumeEntry,
+    counted,
     quoted,
     relation,
     slug,
@@ -40,6 +41,9 @@ def propose(facts: Facts, suite: str) -> MartProposal:
     """Everything for one mart; `suite` is the name of its file and begins every identity."""
     draft = _Draft(facts, suite)
     draft.rows()
+    if facts.measured is not None and not facts.measured.rows:
+        draft.look("it is empty, so its scan is red; with rows in it delete its file, init again")
+        return draft.finished()
     draft.key()
     if facts.roles.history:
         draft.history(facts.roles.history)
@@ -105,10 +109,8 @@ class _Draft:
             matters=f"{self._readers()} nothing at all.",
             do=f"{self._rebuild()}; then look at what it reads: {self._parents()}.",
             label="rows",
-            notes=() if rows is None else (f"today: {rows:,} rows",),
+            notes=() if rows is None else (f"today: {counted(rows, 'row')}",),
         )  # fmt: skip
-        if rows == 0:
-            self.look("the table is empty today, so its first scan is red")
 
     def key(self) -> None:
         """Unique and not null, unless the database enforces it or dbt tests it already."""
@@ -146,12 +148,13 @@ class _Draft:
     def _guessed_key(self) -> None:
         facts = self.facts
         rows = facts.measured.rows if facts.measured else 0
-        key = guessed_key(facts.mart, facts.roles.ids, rows, facts.distinct)
+        ids = [each for each in facts.roles.ids if each not in facts.key_of_versions]
+        key = guessed_key(facts.mart, ids, rows, facts.distinct)
         if key is None:
             if not facts.roles.history:
                 self.look("no test, constraint or column says what makes a row unique")
             return
-        said = f"{key}: no value twice among {rows:,} rows today, and nothing else says so"
+        said = f"{key}: no value twice in {counted(rows, 'row')} today, and nothing else says so"
         self.guess(f"the key is {said}")
         self._no_duplicates((key,), active=True, notes=(f"a guess: {said}",))
         self._never_null((key,))
@@ -296,7 +299,7 @@ class _Draft:
         if clock.moves:
             return f"{clock.column} of an old row may change, and the row then moves to another day"
         if len(counts) < DAYS_FOR_A_MODEL:
-            return f"rows on {len(counts)} days only; a model needs {DAYS_FOR_A_MODEL}"
+            return f"rows on {counted(len(counts), 'day')} only; a model needs {DAYS_FOR_A_MODEL}"
         if len(counts) < DENSE * span:
             return f"rows on {len(counts)} of {span} days only"
         return None
@@ -436,4 +439,4 @@ class _Draft:
         return f"`rampart build --select {self.facts.mart.model}`"
 
     def _parents(self) -> str:
-        return ", ".join(self.facts.mart.parents[:5]) or "where its rows come from"
+        return ", ".join(self.facts.mart.parents[:5]) or f"the SQL in {self.facts.mart.path}"

@@ -25,10 +25,13 @@ _BY_LOADING = re.compile(r"load|ingest|insert|extract|sync|import|etl|^dbt_|_dbt
 _MOVES = re.compile(r"updat|modif|chang|last_|latest|most_recent|edit")
 _EVENT = re.compile(r"event|creat|occur|order|purchas|transact|measur|sent|start|record|book|paid")
 _ASIDE = re.compile(
-    r"first_|previous_|prior_|next_|birth|dob|hired?_|signup|end(s|ed)?_|finish|deliver|ship|cancel"
-    r"|delet|clos|approv|resolv|refund|return|confirm|min_|max_"
+    r"end(s|ed)?_|finish|deliver|ship|cancel|delet|clos|approv|resolv|refund|return|confirm"
 )
-_NEVER = re.compile(r"birth|due|expir|valid_|effective|plan|schedul|estimat|expect|renew|until")
+_NEVER = re.compile(
+    r"birth|dob|hire|signup|due|expir|valid_|effective|plan|schedul|estimat|expect|renew|until"
+    r"|first_|previous_|prior_|next_|min_"
+)
+"""What was planned, what holds until when, and what stands for many rows: no clock of a row."""
 
 _MONEY = re.compile(
     r"(^|_)(amount|amt|revenue|price|cost|total|subtotal|tax|fee|fees|discount|payment|paid|balance"
@@ -90,12 +93,12 @@ def roles_of(table: Table) -> Roles:
         moments=tuple(moments[:8]),
         money=tuple(each.name for each in columns if _is_money(each))[:8],
         ids=tuple(
-            each.name for each in columns if each.type in _KEYS and _ID.search(each.name.lower())
+            each.name for each in columns if each.type in _KEYS and _ID.search(words_of(each.name))
         )[:6],
         segments=tuple(
             each.name
             for each in columns
-            if each.type in _TEXTS and _SEGMENT.search(each.name.lower())
+            if each.type in _TEXTS and _SEGMENT.search(words_of(each.name))
         )[:4],
         history=history,
     )
@@ -103,7 +106,7 @@ def roles_of(table: Table) -> Roles:
 
 def history_of(table: Table) -> History | None:
     """A beginning and an end of validity under matching names."""
-    names = {each.name.lower(): each for each in table.columns if each.type in _DATES}
+    names = {words_of(each.name): each for each in table.columns if each.type in _DATES}
     for name, column in names.items():
         found = _FROM.match(name)
         if not found:
@@ -114,7 +117,7 @@ def history_of(table: Table) -> History | None:
                 current = (
                     each.name
                     for each in table.columns
-                    if each.type == "bool" and _CURRENT.match(each.name.lower())
+                    if each.type == "bool" and _CURRENT.match(words_of(each.name))
                 )
                 return History(column.name, end.name, next(current, None))
     return None
@@ -175,32 +178,46 @@ def is_key_test(kind: str) -> bool:
 def guessed_key(
     mart: Mart, ids: Sequence[str], rows: int, distinct: Mapping[str, int]
 ) -> str | None:
-    """An id that has no value twice today; of several the one that is called like the table."""
-    unique = [name for name in ids if rows and distinct.get(name) == rows]
-    words = set(re.split(r"_+", mart.table.lower().rstrip("s")))
-    return min(
-        unique,
-        key=lambda name: (name.lower() not in ("id", "uuid"), not words & set(name.split("_"))),
-        default=None,
-    )
+    """An id that has no value twice today; of several the one that is called like the table, and
+    of a few rows only such a one."""
+    called = words_of(mart.table)
+    words = {*re.sub(r"e?s$", "", called).split("_"), *called.removesuffix("s").split("_")}
+    unique = [
+        name
+        for name in ids
+        if rows and distinct.get(name) == rows and (rows >= 10 or _is_called(name, words))
+    ]
+    return min(unique, key=lambda name: not _is_called(name, words), default=None)
+
+
+def _is_called(name: str, words: set[str]) -> bool:
+    """Whether an id is called like its table, or just id."""
+    parts = words_of(name).split("_")
+    return parts in (["id"], ["uuid"]) or bool(words & set(parts))
+
+
+def words_of(name: str) -> str:
+    """Order ID, OrderId and order_id are one name."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[^a-z0-9_]+", "_", apart.lower())
 
 
 def _is_clock(name: str) -> bool:
-    lower = name.lower()
+    lower = words_of(name)
     return bool(_TIME.search(lower)) and not _NEVER.search(lower)
 
 
 def _is_moving(name: str) -> bool:
-    return bool(_MOVES.search(name.lower()) or _BY_LOADING.search(name.lower()))
+    return bool(_MOVES.search(words_of(name)) or _BY_LOADING.search(words_of(name)))
 
 
 def _is_money(column: Column) -> bool:
-    name = column.name.lower()
+    name = words_of(column.name)
     return bool(column.type in _NUMBERS and _MONEY.search(name) and not _NO_MONEY.search(name))
 
 
 def _score(column: Column, measured: Measured, newest: Mapping[str, float]) -> int:
-    name = column.name.lower()
+    name = words_of(column.name)
     nulls = measured.nulls.get(column.name, 0)
     score = 6
     score += 1 if _EVENT.search(name) else 0

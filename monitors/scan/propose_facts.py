@@ -97,3 +97,8 @@ def relation(mart: Mart) -> str:
 
 def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "column"
+
+
+def counted(count: int, noun: str) -> str:
+    """1 row, 1,240 rows."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

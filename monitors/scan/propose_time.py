@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 from monitors.scan.propose_columns import Clock
+from monitors.scan.propose_facts import counted
 from monitors.warehouse.tables import Days
 
 ROWS_AN_HOUR = 50
@@ -19,11 +20,11 @@ def freshness_limit(days: Days | None, age: float | None, *, is_date: bool) -> t
     counts = days.counts if days else ()
     gaps = sorted((later[0] - day[0]).days for day, later in pairwise(counts))
     if len(gaps) < 6:
-        return 48, f"rows on {len(counts)} days only, so two days are taken"
+        return 48, f"rows on {counted(len(counts), 'day')} only, so two days are taken"
     usual = gaps[math.ceil(0.99 * len(gaps)) - 1]
     by_day = is_date or (days is not None and days.hours <= 1)
     hours = 24 * (usual + by_day) + SLACK_HOURS
-    apart = f"{usual} day{'s' if usual > 1 else ''} (p99 of {len(gaps):,} gaps)"
+    apart = f"{counted(usual, 'day')} (p99 of {len(gaps):,} gaps)"
     said = f"days with rows are at most {apart} apart" + (", and only the day is known" * by_day)
     if age is not None and hours < age <= hours + 24:
         return math.ceil(age) + SLACK_HOURS, f"{said}; it is {duration_words(age)} now"
@@ -43,5 +44,5 @@ def bucket(days: Days, clock: Clock) -> tuple[str, str]:
     rows = sum(count for _, count in days.counts)
     a_day = rows / len(days.counts)
     hourly = not clock.is_date and days.hours >= HOURS_OF_A_STREAM and a_day / 24 >= ROWS_AN_HOUR
-    rate = f"{a_day:,.0f} row{'s' if round(a_day) != 1 else ''} a day"
+    rate = f"{counted(round(a_day), 'row')} a day"
     return ("hour", f"{rate}, {a_day / 24:,.0f} an hour") if hourly else ("day", rate)

@@ -32,10 +32,9 @@ def parse_project(target: Target, project_dir: Path) -> dict[str, Any]:
 
 
 def _reason(output: str) -> str:
-    """dbt's own words behind the last heading of an error, as one line."""
+    """dbt's own words from the first heading of an error on, as one line."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", output)
     lines = [re.sub(r"^\d\d:\d\d:\d\d\s*", "", line).strip() for line in text.splitlines()]
-    lines = [line for line in lines if line]
-    starts = [number for number, line in enumerate(lines) if "Error" in line]
-    said = " ".join(lines[starts[-1] if starts else -3 :])
-    return said[:300] or "no word of why; `dbt parse` says more"
+    lines = [line for line in lines if line.strip("-") and "Encountered an error" not in line]
+    start = next((number for number, line in enumerate(lines) if "Error" in line), -3)
+    return " ".join(lines[start:])[:300] or "no word of why; `dbt parse` says more"

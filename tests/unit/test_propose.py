@@ -378,6 +378,24 @@ def test_faults_of_today_are_named() -> None:
     assert any("3 overlaps" in each for each in found.look_at)
 
 
+def test_an_empty_table_gets_the_one_check_that_says_so() -> None:
+    """Nothing can be measured; whoever runs init hears what to do."""
+    found = propose(facts(measured=Measured(0)), "orders")
+
+    assert ["row_count > 0"] == [each.text for each in found.checks]
+    assert "init again" in found.look_at[0]
+
+
+def test_names_in_any_spelling_are_understood() -> None:
+    """Order ID, CreatedAt and "Amount EUR" as well as snake case; SQL gets them quoted."""
+    odd = table(("Order ID", "int8"), ("CreatedAt", "timestamptz"), ("Amount EUR", "numeric"))
+    found = propose(facts(odd, distinct={"Order ID": 1000}), "orders")
+    queries = " ".join(each.query or "" for each in found.checks)
+
+    assert {"duplicates = 0", "missing = 0", "pct_missing_amount_eur < 1"} <= set(live(found))
+    assert all(name in queries for name in ('"Order ID"', '"CreatedAt"', '"Amount EUR"'))
+
+
 # --- files ---------------------------------------------------------------------------------------
 
 
