@@ -13,7 +13,15 @@ from typing import Any
 
 import click
 
-from monitors import cli_checks, cli_db, cli_deliveries, cli_purge, cli_quarantine, cli_report
+from monitors import (
+    cli_checks,
+    cli_db,
+    cli_deliveries,
+    cli_init,
+    cli_purge,
+    cli_quarantine,
+    cli_report,
+)
 from monitors.cli_common import report_verdict, settings
 from monitors.errors import ExitCode, RampartError
 
@@ -243,6 +251,7 @@ cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
+cli.add_command(cli_init.init)
 cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)

@@ -14,7 +14,7 @@ from monitors.results import CheckResult
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import Verdict
 from monitors.warehouse.dbt import AUDIT, run_dbt, run_results
-from monitors.warehouse.packages import install_packages, packages_status
+from monitors.warehouse.packages import ensure_packages
 
 log = logs.get_logger("Monitor")
 
@@ -50,8 +50,8 @@ def take_turn(runner: Runner, store: Store) -> None:
 def prepare_dbt(runner: Runner, store: Store) -> None:
     """What every dbt command finds: a raw table for each feed, and the packages."""
     prepare_feeds(runner, store)
-    if packages_status(runner.config.root) is None:
-        log.info(install_packages(runner.config.root).message)
+    if message := ensure_packages(runner.config.root):
+        log.info(message)
 
 
 def _build_alone(
