@@ -15,6 +15,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from monitors.errors import ChecksError
 from monitors.log import get_logger
 from monitors.warehouse.dbt import RUN_ID_IN_ARTIFACTS
@@ -57,6 +59,8 @@ class Artifacts:
     """The manifest is of the same invocation: what it names, the build knew."""
     is_kept: bool = False
     """They are the copies that were made before another command wrote over the build's files."""
+    selects_by_default: bool = False
+    """A selector of the project says what a command without a selection means."""
     lost: str = ""
     """Why the build that counts left no results, and since when."""
     selection: str = ""
@@ -83,11 +87,12 @@ def read_artifacts(
     manifest, is_own = _manifest_of(folder, results, project)
     if results is not None:
         _refuse_strangers(results, manifest, folder)
+    by_default = _selects_by_default(folder.parent, manifest)
     lost = _why_lost(folder, results, manifest, build, now)
     if lost:
         selection = build.selection if build else ""
-        return Artifacts(manifest, lost=lost, selection=selection)
-    return Artifacts(manifest, results, is_own, is_kept)
+        return Artifacts(manifest, selects_by_default=by_default, lost=lost, selection=selection)
+    return Artifacts(manifest, results, is_own, is_kept, by_default)
 
 
 def read_sources(folder: Path, manifest: Artifact) -> Artifact | None:
@@ -203,6 +208,17 @@ def _manifest_of(
 def _is_same_invocation(one: Artifact, other: Artifact) -> bool:
     invocation = one["metadata"].get("invocation_id")
     return bool(invocation) and invocation == other["metadata"].get("invocation_id")
+
+
+def _selects_by_default(project: Path, manifest: Artifact) -> bool:
+    """Of the manifest, and of the file: dbt's partial parsing does not see that it changed."""
+    selectors = [*(manifest.get("selectors") or {}).values()]
+    try:
+        text = (project / "selectors.yml").read_text(encoding="utf-8")
+        selectors += (yaml.safe_load(text) or {}).get("selectors") or []
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        pass  # there is none, or dbt says what is wrong with it
+    return any(isinstance(each, dict) and each.get("default") for each in selectors)
 
 
 # -------------------------------------------------------------------- whether they are the build's

@@ -23,6 +23,8 @@ _LAYER_OF_FOLDER = {
 }
 _TELLING = ("combination_of_columns", "column_list", "to", "expression", "name")
 """Arguments that make a generic test another claim, not the same one with another threshold."""
+MOST_EXPOSURES = 10
+"""A model at the root of everything would carry all of them into the store at every scan."""
 _CARRIED = ("runbook", "matters", "do")
 
 EnumT = TypeVar("EnumT", bound=Enum)
@@ -32,11 +34,13 @@ def attributes_of(node: Node, lineage: Lineage) -> dict[str, Any]:
     """unique_id, owner, parents, exposures, checksum of the code, and what `meta` tells people."""
     unique_id = node["unique_id"]
     meta = meta_of(node)
+    exposures = lineage.exposures_of(unique_id)
     found: dict[str, Any] = {
         "unique_id": unique_id,
         "owner": lineage.owner(unique_id),
         "parents": list(lineage.parents(unique_id)),
-        "exposures": [each.as_dict() for each in lineage.exposures_of(unique_id)],
+        "exposures": [each.as_dict() for each in exposures[:MOST_EXPOSURES]],
+        "exposures_more": max(len(exposures) - MOST_EXPOSURES, 0),
         "checksum": lineage.checksum(unique_id) if node["resource_type"] in BUILT else None,
         **{key: meta[key] for key in _CARRIED if key in meta},
     }
