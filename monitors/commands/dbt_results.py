@@ -48,12 +48,19 @@ def _last_build(runner: Runner, store: Store) -> Build | None:
     if found is None:
         return None
     is_running = False
-    if found["status"] == "started":  # it runs, or it was killed: then nobody holds its lock
+    has_no_end = found["status"] == "started"
+    if has_no_end:  # it runs, or it was killed: then nobody holds its lock
         is_running = not store.lock_builds(wait=False)
         if not is_running:
             store.unlock_builds()
     selection = str(found["source"]).removeprefix(source).removeprefix(" --select ")
-    return Build(found["run_id"], found["started_at"], selection, is_running)
+    return Build(
+        found["run_id"],
+        found["started_at"],
+        selection,
+        is_running=is_running,
+        is_broken_off=has_no_end and not is_running,
+    )
 
 
 def _project(runner: Runner, folder: Path) -> str | None:

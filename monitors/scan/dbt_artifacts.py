@@ -47,6 +47,8 @@ class Build:
     selection: str = ""
     """What `--select` named; empty for the whole project."""
     is_running: bool = False
+    is_broken_off: bool = False
+    """It ended, and not by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,9 @@ class Artifacts:
     selects_by_default: bool = False
     """A selector of the project says what a command without a selection means."""
     lost: str = ""
-    """Why the build that counts left no results, and since when."""
+    """Why the build that counts left no results, or not all of them, and since when."""
     selection: str = ""
-    """Of the build that left no results."""
+    """Of the build that left not all of its results."""
 
 
 def read_artifacts(
@@ -92,6 +94,11 @@ def read_artifacts(
     if lost:
         selection = build.selection if build else ""
         return Artifacts(manifest, selects_by_default=by_default, lost=lost, selection=selection)
+    if build and build.is_broken_off and build.selection and _is_stamped(build, results):
+        lost = f"{_said(build)} was stopped; what it did not reach is not known"
+        return Artifacts(
+            manifest, results, is_own, is_kept, by_default, lost, selection=build.selection
+        )
     return Artifacts(manifest, results, is_own, is_kept, by_default)
 
 
@@ -252,11 +259,15 @@ def _is_left_by(build: Build, results: Artifact | None) -> bool:
     """The build's own results, or those of a build by hand that began after it."""
     if results is None:
         return False
-    stamp = (results["metadata"].get("env") or {}).get(RUN_ID_IN_ARTIFACTS)
-    if stamp:
-        return bool(stamp == build.run_id)
+    if (results["metadata"].get("env") or {}).get(RUN_ID_IN_ARTIFACTS):
+        return _is_stamped(build, results)
     began = moment_of(results, "invocation_started_at") or moment_of(results)
     return began is not None and began > build.started_at
+
+
+def _is_stamped(build: Build, results: Artifact | None) -> bool:
+    env = (results["metadata"].get("env") or {}) if results else {}
+    return bool(env.get(RUN_ID_IN_ARTIFACTS) == build.run_id)
 
 
 def _unknown_build(folder: Path, results: Artifact) -> datetime | None:

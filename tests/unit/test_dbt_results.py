@@ -388,6 +388,21 @@ def test_a_lost_build_of_a_selection_is_missing_itself(target: Target) -> None:
     assert "the build --select orders+ that began" in results[0].message
 
 
+def test_a_selection_that_was_broken_off_is_missing_beside_what_it_reached(target: Target) -> None:
+    """Of a whole build the register names each node; of a selection only dbt knew them."""
+    stopped = build_at(8, selection="raw_orders+", is_broken_off=True)
+    target.write("run_results.json", run_results(RAW, run_id="run-1", select=["raw_orders+"]))
+    found = target.read(stopped)
+    assert found is not None
+    results = {each.check_id: each for each in read_build(found, Lineage(found.manifest))}
+
+    assert {"dbt.model.raw_orders", "dbt.raw_orders.id.unique", "dbt.build"} == set(results)
+    assert Status.PASS is results["dbt.model.raw_orders"].status
+    assert "was stopped" in results["dbt.build"].message
+    target.write("run_results.json", run_results(RAW, run_id="run-1"))
+    assert "" == target.lost(build_at(8, is_broken_off=True))
+
+
 def test_a_build_by_hand_that_was_killed_is_noticed(target: Target) -> None:
     """Only `dbt build` writes a graph with the edges of tests; it has its time to finish."""
     target.write("run_results.json", run_results(RAW, at=NOW - timedelta(days=1)))
