@@ -279,9 +279,9 @@ def _unknown_build(folder: Path, results: Artifact) -> datetime | None:
     try:
         written = path.stat().st_mtime
         graph = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        invocation = graph.get("_invocation_id")
+    except (OSError, ValueError, AttributeError):
         return None
-    invocation = graph.get("_invocation_id")
     finished = moment_of(results)
     if "with_test_edges" not in graph or invocation == results["metadata"].get("invocation_id"):
         return None

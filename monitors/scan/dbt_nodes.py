@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,12 +90,11 @@ def word_of(kind: type[EnumT], node: Node, key: str, default: EnumT) -> EnumT:
     try:
         return kind(str(found).lower())
     except ValueError:
-        allowed = ", ".join(str(each.value) for each in kind)
-        log.warning(
-            "meta not understood",
-            node=node.get("unique_id"),
-            key=f"meta.{key}",
-            found=str(found),
-            allowed=allowed,
-        )
+        _warn_once(key, str(found), ", ".join(str(each.value) for each in kind))
         return default
+
+
+@lru_cache(maxsize=256)
+def _warn_once(key: str, found: str, allowed: str) -> None:
+    """Thousands of tests may carry the same word."""
+    log.warning("meta not understood", key=f"meta.{key}", found=found, allowed=allowed)

@@ -10,11 +10,17 @@ from pathlib import Path
 
 from monitors.errors import ChecksError
 from monitors.lineage import Lineage
+from monitors.log import get_logger
 from monitors.results import Category, CheckResult, Severity, Status
 from monitors.scan.dbt import read_build
 from monitors.scan.dbt_artifacts import Build, keep_build, read_artifacts, read_sources
 from monitors.scan.dbt_freshness import read_freshness
 from monitors.scan.dbt_nodes import SUITE
+
+log = get_logger("Dbt")
+
+_NOT_AS_DBT_WRITES = (AttributeError, KeyError, TypeError, ValueError)
+"""What a value in the wrong place gives: the schema's version promised another one."""
 
 
 def read_target(
@@ -35,21 +41,21 @@ def read_target(
     with _without_collector():
         try:
             artifacts = read_artifacts(folder, build=build, project=project, now=now)
-        except ChecksError as error:
-            return [_unreadable("dbt.artifacts", error)]
-        if artifacts is None:
-            return []
+            if artifacts is None:
+                return []
+            lineage = Lineage(artifacts.manifest)
+            results = read_build(artifacts, lineage)
+        except (ChecksError, *_NOT_AS_DBT_WRITES) as error:
+            return [_unreadable("dbt.artifacts", folder, error)]
         if keep and artifacts.is_builds_own and not artifacts.is_kept:
             keep_build(folder)
-        lineage = Lineage(artifacts.manifest)
-        results = read_build(artifacts, lineage)
         if not freshness:
             return results
         try:
             sources = read_sources(folder, artifacts.manifest)
-        except ChecksError as error:
-            return [*results, _unreadable("dbt.freshness", error)]
-        return results + (read_freshness(sources, lineage, now) if sources else [])
+            return results + (read_freshness(sources, lineage, now) if sources else [])
+        except (ChecksError, *_NOT_AS_DBT_WRITES) as error:
+            return [*results, _unreadable("dbt.freshness", folder, error)]
 
 
 @contextmanager
@@ -64,7 +70,12 @@ def _without_collector() -> Iterator[None]:
             gc.enable()
 
 
-def _unreadable(check_id: str, error: ChecksError) -> CheckResult:
+def _unreadable(check_id: str, folder: Path, error: Exception) -> CheckResult:
+    message = str(error)
+    if not isinstance(error, ChecksError):
+        log.debug("artifacts not understood", exc_info=error)
+        found = f"{type(error).__name__}: {error}"
+        message = f"{folder}: found artifacts that are not as dbt writes them ({found})"
     return CheckResult(
         check_id=check_id,
         check_name="dbt's results can be read",
@@ -73,5 +84,5 @@ def _unreadable(check_id: str, error: ChecksError) -> CheckResult:
         status=Status.ERROR,
         category=Category.INFRASTRUCTURE,
         severity=Severity.HIGH,
-        message=str(error),
+        message=message,
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitors.errors import ChecksError
 from monitors.lineage import Lineage
@@ -22,6 +24,7 @@ from monitors.scan.dbt_artifacts import (
     read_sources,
 )
 from monitors.scan.dbt_freshness import read_freshness
+from monitors.scan.dbt_target import read_target
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 TEST = "test.shop.unique_orders_id.abc123"
@@ -569,3 +572,38 @@ def test_sources_of_another_project_are_refused(target: Target) -> None:
     target.write("sources.json", found)
     with pytest.raises(ChecksError, match="found sources of another project"):
         read_sources(target.folder, manifest(*SHOP))
+
+
+# --- whatever stands in the files ---------------------------------------------------------------
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_no_value_in_the_wrong_place_stops_a_scan(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """One value of one file is replaced: there are verdicts, or one error that says so."""
+    found = {"metadata": metadata("sources/v3"), "results": [looked(1, "pass")]}
+    landing = source("events")
+    files = {
+        "manifest.json": manifest(*SHOP, sources={landing["unique_id"]: landing}),
+        "run_results.json": run_results(RAW, said(TEST, "fail", failures=3)),
+        "sources.json": found,
+    }
+    whole = json.loads(json.dumps(files))
+    place: Any = whole[data.draw(st.sampled_from(sorted(files)))]
+    while True:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else [0]))
+        deeper = place[key]
+        if not isinstance(deeper, dict | list) or not deeper or data.draw(st.booleans()):
+            place[key] = data.draw(st.sampled_from([None, 1, "x", [], {}, [1], {"a": 1}, True]))
+            break
+        place = deeper
+    target = Target(tmp_path_factory.mktemp("target"))
+    for name, content in whole.items():
+        target.write(name, content)
+    results = read_target(target.folder, "shop", NOW)
+
+    assert all(each.check_id and each.message for each in results)
+    broken = {"dbt.artifacts", "dbt.freshness"} & {each.check_id for each in results}
+    assert len(broken) <= 1
