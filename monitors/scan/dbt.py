@@ -95,7 +95,7 @@ class _Reading:
             category=Category.INFRASTRUCTURE,
             severity=word_of(Severity, node, "severity", Severity.HIGH),
             metric_name="execution_seconds",
-            metric_value=each.get("execution_time"),
+            metric_value=None if status == "skipped" else each.get("execution_time"),
             numerator=batches[0],
             denominator=batches[1],
             data_timestamp=self.finished,
