@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,8 +29,14 @@ def last_results(runner: Runner, store: Store, folder: Path | None = None) -> li
     """
     own = target_folder(runner.config.root)
     if folder is None or folder.resolve() == own.resolve():
-        build = _last_build(runner, store)
-        return read_target(own, _project(runner, own), runner.now(), build=build, keep=True)
+        return read_target(
+            own,
+            _project(runner, own),
+            runner.now(),
+            build=_last_build(runner, store),
+            is_dbt_at_work=lambda: _is_dbt_at_work(store),
+            keep=True,
+        )
     if not any((folder / name).is_file() for name in ARTIFACTS):
         raise UsageError(f"--dbt-target {folder}: none of {', '.join(ARTIFACTS)} is there")
     return read_target(folder, _project(runner, folder), runner.now())
@@ -61,6 +68,15 @@ def _last_build(runner: Runner, store: Store) -> Build | None:
         is_running=is_running,
         is_broken_off=has_no_end and not is_running,
     )
+
+
+def _is_dbt_at_work(store: Store) -> bool:
+    """Looks a few times: between two models dbt may have no connection for a moment."""
+    for _ in range(3):
+        if store.count_dbt_sessions():
+            return True
+        time.sleep(0.3)
+    return False
 
 
 def _project(runner: Runner, folder: Path) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -32,8 +32,8 @@ SCHEMAS = {RUN_RESULTS: "run-results/v6", MANIFEST: "manifest/v12", SOURCES: "so
 """What dbt 1.8 and later write."""
 _CONTENT = {RUN_RESULTS: ("results", list), MANIFEST: ("nodes", dict), SOURCES: ("results", list)}
 _LATE = timedelta(minutes=10)
-"""A build of which Rampart knows only its manifest may run this long, or twice as long as the one
-before, until it counts as killed."""
+"""A build by hand may run this long, or twice as long as the one before, while some dbt is
+connected to the warehouse; then it counts as killed."""
 
 Artifact = Mapping[str, Any]
 
@@ -70,12 +70,19 @@ class Artifacts:
 
 
 def read_artifacts(
-    folder: Path, *, build: Build | None, project: str | None, now: datetime
+    folder: Path,
+    *,
+    build: Build | None,
+    project: str | None,
+    now: datetime,
+    is_dbt_at_work: Callable[[], bool] = lambda: True,
 ) -> Artifacts | None:
     """The artifacts of the last build in a target folder; None when nothing was ever built.
 
     `build` is the last one that Rampart started into this target, `project` the name that the
-    manifest must bear. Raises ChecksError when a file is torn, foreign or of another dbt.
+    manifest must bear. `is_dbt_at_work` says whether any dbt is connected to the warehouse; it is
+    asked only when a build by hand has begun and has not written its results. Raises ChecksError
+    when a file is torn, foreign or of another dbt.
     """
     results, is_kept = _results_of_a_build(folder)
     is_due = build is not None and not build.is_running
@@ -90,7 +97,7 @@ def read_artifacts(
     if results is not None:
         _refuse_strangers(results, manifest, folder)
     by_default = _selects_by_default(folder.parent, manifest)
-    lost = _why_lost(folder, results, manifest, build, now)
+    lost = _why_lost(folder, results, build, now, is_dbt_at_work)
     if lost:
         selection = build.selection if build else ""
         return Artifacts(manifest, selects_by_default=by_default, lost=lost, selection=selection)
@@ -234,9 +241,9 @@ def _selects_by_default(project: Path, manifest: Artifact) -> bool:
 def _why_lost(
     folder: Path,
     results: Artifact | None,
-    manifest: Artifact,
     build: Build | None,
     now: datetime,
+    is_dbt_at_work: Callable[[], bool],
 ) -> str:
     """Why the last build left no results, in words; empty when it left some, or still runs."""
     if build is not None and not build.is_running and not _is_left_by(build, results):
@@ -247,7 +254,9 @@ def _why_lost(
         return ""
     began = _unknown_build(folder, results)
     elapsed = timedelta(seconds=2 * float(results.get("elapsed_time") or 0))
-    if began is None or (build and build.is_running) or now - began <= max(_LATE, elapsed):
+    if began is None or (build and build.is_running):
+        return ""
+    if now - began <= max(_LATE, elapsed) and is_dbt_at_work():
         return ""
     return (
         f"a `dbt build` that began {began:%Y-%m-%d %H:%M} UTC left no results: it was"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -29,18 +29,22 @@ def read_target(
     now: datetime,
     *,
     build: Build | None = None,
+    is_dbt_at_work: Callable[[], bool] = lambda: True,
     keep: bool = False,
     freshness: bool = True,
 ) -> list[CheckResult]:
     """Verdicts of what lies in a target folder; none when nothing was ever built.
 
-    `build`: the last one that Rampart started, which the artifacts must be of, or newer. `keep`:
+    `build`: the last one that Rampart started, which the artifacts must be of, or newer.
+    `is_dbt_at_work`: whether any dbt is connected to the warehouse; see read_artifacts. `keep`:
     copy them to where no other dbt command overwrites them. A file that cannot be read is one
     error, and what the others say stands beside it.
     """
     with _without_collector():
         try:
-            artifacts = read_artifacts(folder, build=build, project=project, now=now)
+            artifacts = read_artifacts(
+                folder, build=build, project=project, now=now, is_dbt_at_work=is_dbt_at_work
+            )
             if artifacts is None:
                 return []
             lineage = Lineage(artifacts.manifest)

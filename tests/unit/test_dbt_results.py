@@ -422,6 +422,19 @@ def test_a_build_by_hand_that_was_killed_is_noticed(target: Target) -> None:
         assert is_lost == bool(target.lost(now=NOW + timedelta(minutes=minutes)))
 
 
+def test_a_build_by_hand_is_killed_at_once_where_no_dbt_is_connected(target: Target) -> None:
+    target.write("run_results.json", run_results(RAW, at=NOW - timedelta(days=1)))
+    target.write("graph_summary.json", {"_invocation_id": "two", "with_test_edges": {}})
+    os.utime(target.folder / "graph_summary.json", (NOW.timestamp(), NOW.timestamp()))
+    for at_work in (lambda: True, lambda: False):
+        found = read_artifacts(
+            target.folder, build=None, project="shop", now=NOW, is_dbt_at_work=at_work
+        )
+        assert found is not None
+
+        assert at_work() == (not found.lost)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
