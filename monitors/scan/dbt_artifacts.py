@@ -86,7 +86,8 @@ def read_artifacts(
     """
     results, is_kept = _results_of_a_build(folder)
     is_due = build is not None and not build.is_running
-    if results is None and not is_due and not (folder / SOURCES).exists():
+    is_known = results is not None or is_due or _unknown_build(folder, results) is not None
+    if not is_known and not (folder / SOURCES).exists():
         return None
     if results is None and build is not None and is_due and not (folder / MANIFEST).exists():
         raise ChecksError(
@@ -97,7 +98,8 @@ def read_artifacts(
     if results is not None:
         _refuse_strangers(results, manifest, folder)
     by_default = _selects_by_default(folder.parent, manifest)
-    lost = _why_lost(folder, results, build, now, is_dbt_at_work)
+    is_current = is_own and not is_kept  # no command has begun since
+    lost = _why_lost(folder, results, build, now, is_current, is_dbt_at_work)
     if lost:
         selection = build.selection if build else ""
         return Artifacts(manifest, selects_by_default=by_default, lost=lost, selection=selection)
@@ -243,6 +245,7 @@ def _why_lost(
     results: Artifact | None,
     build: Build | None,
     now: datetime,
+    is_current: bool,
     is_dbt_at_work: Callable[[], bool],
 ) -> str:
     """Why the last build left no results, in words; empty when it left some, or still runs."""
@@ -250,10 +253,9 @@ def _why_lost(
         return (
             f"{_said(build)} left no results: it was stopped, or could not start{_before(results)}"
         )
-    if results is None:
-        return ""
-    began = _unknown_build(folder, results)
-    elapsed = timedelta(seconds=2 * float(results.get("elapsed_time") or 0))
+    began = None if is_current else _unknown_build(folder, results)
+    before = float(results.get("elapsed_time") or 0) if results else 0
+    elapsed = timedelta(seconds=2 * before)
     if began is None or (build and build.is_running):
         return ""
     if now - began <= max(_LATE, elapsed) and is_dbt_at_work():
@@ -279,23 +281,28 @@ def _is_stamped(build: Build, results: Artifact | None) -> bool:
     return bool(env.get(RUN_ID_IN_ARTIFACTS) == build.run_id)
 
 
-def _unknown_build(folder: Path, results: Artifact) -> datetime | None:
+def _unknown_build(folder: Path, results: Artifact | None) -> datetime | None:
     """When a build by hand began that has not written its results; None when there is none.
 
     Any command writes a manifest. Only `dbt build` writes a graph with the edges of tests.
     """
     path = folder / "graph_summary.json"
     try:
-        written = path.stat().st_mtime
+        began = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
         graph = json.loads(path.read_bytes())
         invocation = graph.get("_invocation_id")
     except (OSError, ValueError, AttributeError):
         return None
-    finished = moment_of(results)
-    if "with_test_edges" not in graph or invocation == results["metadata"].get("invocation_id"):
+    if "with_test_edges" not in graph or _has_written(invocation, results):
         return None
-    began = datetime.fromtimestamp(written, tz=timezone.utc)
-    return None if finished is None or began <= finished else began
+    if _has_written(invocation, read_file(folder / RUN_RESULTS)):
+        return None  # a retry that found nothing to repeat
+    finished = moment_of(results) if results else None
+    return None if finished and began <= finished else began
+
+
+def _has_written(invocation: str, results: Artifact | None) -> bool:
+    return results is not None and invocation == results["metadata"].get("invocation_id")
 
 
 def _said(build: Build) -> str:

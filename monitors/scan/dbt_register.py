@@ -30,7 +30,7 @@ def expected(artifacts: Artifacts, lineage: Lineage) -> list[str]:
     by_default = artifacts.selects_by_default
     results = artifacts.run_results
     if results is None:
-        if artifacts.selection or by_default:
+        if not artifacts.lost or artifacts.selection or by_default:
             return []
         return _of_kinds(lineage, {*BUILT, "test"})
     arguments = results.get("args") or {}

@@ -343,12 +343,15 @@ def test_what_a_build_left_outlives_dbt_docs_generate(target: Target) -> None:
 def test_a_retry_with_nothing_to_repeat_is_no_build(target: Target) -> None:
     target.write("run_results.json", run_results(RAW))
     keep_build(target.folder)
-    target.write("run_results.json", run_results(invocation_command="dbt retry"))
-    found = target.read()
+    retry = run_results(invocation_command="dbt retry", invocation="two")
+    target.write("run_results.json", retry)
+    target.write("graph_summary.json", {"_invocation_id": "two", "with_test_edges": {}})
+    found = target.read(now=NOW + timedelta(days=1))
 
     assert found is not None
     assert found.run_results is not None
     assert 1 == len(found.run_results["results"])
+    assert "" == found.lost
 
 
 def test_older_results_than_the_build_are_not_repeated(target: Target) -> None:
@@ -420,6 +423,16 @@ def test_a_build_by_hand_that_was_killed_is_noticed(target: Target) -> None:
         os.utime(target.folder / "graph_summary.json", (NOW.timestamp(), NOW.timestamp()))
 
         assert is_lost == bool(target.lost(now=NOW + timedelta(minutes=minutes)))
+
+
+def test_the_first_build_of_all_may_be_killed_too(target: Target) -> None:
+    target.write("graph_summary.json", {"_invocation_id": "one", "with_test_edges": {}})
+    os.utime(target.folder / "graph_summary.json", (NOW.timestamp(), NOW.timestamp()))
+
+    found = target.read()
+    assert found is not None
+    assert [] == read_build(found, Lineage(found.manifest)), "it may still run"
+    assert "left no results" in target.lost(now=NOW + timedelta(minutes=11))
 
 
 def test_a_build_by_hand_is_killed_at_once_where_no_dbt_is_connected(target: Target) -> None:
@@ -578,6 +591,16 @@ def test_a_pass_holds_until_the_source_would_be_late() -> None:
         assert expected is found.status
     late = freshness(looked(0.5, "pass"), now=NOW + timedelta(days=9))[EVENTS]
     assert late.message.startswith("nobody has looked since 2026-03-02 09:00 UTC")
+
+
+def test_freshness_may_be_all_there_is(target: Target) -> None:
+    """`dbt source freshness` before any build: nothing was to be built."""
+    found = {"metadata": metadata("sources/v3"), "results": [looked(1, "pass")]}
+    target.write("sources.json", found)
+    sources = {"source.shop.landing.events": source("events")}
+    target.write("manifest.json", manifest(*SHOP, sources=sources))
+
+    assert [EVENTS] == [each.check_id for each in read_target(target.folder, "shop", NOW)]
 
 
 def test_sources_of_another_project_are_refused(target: Target) -> None:
