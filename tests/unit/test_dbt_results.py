@@ -437,6 +437,7 @@ def test_the_first_build_of_all_may_be_killed_too(target: Target) -> None:
 
 def test_a_build_by_hand_is_killed_at_once_where_no_dbt_is_connected(target: Target) -> None:
     target.write("run_results.json", run_results(RAW, at=NOW - timedelta(days=1)))
+    target.write("manifest.json", manifest(*SHOP, invocation="two"))
     target.write("graph_summary.json", {"_invocation_id": "two", "with_test_edges": {}})
     os.utime(target.folder / "graph_summary.json", (NOW.timestamp(), NOW.timestamp()))
     for at_work in (lambda: True, lambda: False):
