@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from monitors.config_alerts import Alerts, Channels, Heartbeat
 from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, Thresholds
 from monitors.config_file import explain, one_line, read_yaml, wrong
 from monitors.config_types import Duration, Section, refuse
@@ -54,6 +55,9 @@ class Config(Section):
     scan: Scan = Scan()
     run: Run = Run()
     retention: Retention = Retention()
+    channels: Channels = Field(default_factory=dict)
+    alerts: Alerts = Alerts()
+    heartbeat: Heartbeat | None = None
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:
