@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from monitors.config_channels import ChannelName, ChannelSettings, SecretRef
-from monitors.config_types import Duration, Section
+from monitors.config_alert_types import ChannelName, SecretRef, Timeout
+from monitors.config_channels import ChannelSettings
+from monitors.config_types import Section
 
 
 def _on_or_off(value: Any) -> Any:
@@ -49,7 +50,7 @@ class Heartbeat(Section):
     """A URL that is called after each completed run, so that silence is seen from outside."""
 
     url: SecretRef
-    timeout: Duration = timedelta(seconds=5)
+    timeout: Timeout = timedelta(seconds=5)
     after: tuple[Literal["load", "build", "scan", "run", "audit"], ...] = ("scan", "run")
     """The commands that count: one typed by hand must not hide that the scheduler is dead."""
 

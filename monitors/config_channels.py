@@ -6,14 +6,23 @@ Each type of channel has its settings here; `type` chooses among them.
 from __future__ import annotations
 
 import re
-from datetime import time, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from monitors.config_types import Duration, Section, TimeZone
+from monitors.config_alert_types import (
+    Address,
+    Addresses,
+    HeaderName,
+    SecretRef,
+    TimeOfDay,
+    Timeout,
+    TopicArn,
+    Words,
+    one_or_more,
+)
+from monitors.config_types import Section, TimeZone
 from monitors.results import Layer, Severity
 
 Kind = Literal[
@@ -29,39 +38,6 @@ Kind = Literal[
 """What sort of failure an incident is."""
 
 
-class Secret(Section):
-    """Where a secret stands. It is read when it is needed, and never kept here."""
-
-    env: str | None = None
-    """The name of a variable."""
-    file: str | None = None
-    """An absolute path; a line break at the end of the file does not count."""
-
-
-def _secret(value: Any) -> Any:
-    if isinstance(value, Secret):
-        return value
-    if isinstance(value, dict) and len(value) == 1:
-        key, named = next(iter(value.items()))
-        if key == "env" and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(named)):
-            return value
-        if key == "file" and isinstance(named, str) and Path(named).expanduser().is_absolute():
-            return value
-    # a type of its own: what was found may be the secret, and config_file.explain hides it
-    raise PydanticCustomError("secret", "`{env: VARIABLE}` or `{file: /absolute/path}`")
-
-
-def _time_of_day(value: Any) -> Any:
-    if isinstance(value, time):
-        return value
-    # YAML 1.1 reads an unquoted 22:00 as the number 1320
-    if isinstance(value, int) and not isinstance(value, bool) and 600 <= value < 1440:
-        return time(value // 60, value % 60)
-    if isinstance(value, str) and (found := re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value)):
-        return time(int(found[1]), int(found[2]))
-    raise ValueError('a time of day in quotes, like `"07:00"`')
-
-
 def _digest(value: Any) -> Any:
     if value is None or value == "none":
         return None
@@ -71,35 +47,6 @@ def _digest(value: Any) -> Any:
     if not found:
         raise ValueError("`daily at 08:00`, `daily at 08:00 Europe/Berlin` or `none`")
     return {"at": found[1], "timezone": found[2]}
-
-
-def _one_or_more(value: Any) -> Any:
-    return (value,) if isinstance(value, (str, Layer, Severity)) else value
-
-
-def _channel_name(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", value):
-        raise ValueError("a name of lower-case letters, digits, `-` and `_`")
-    return value
-
-
-def _address(value: Any) -> Any:
-    # what stands in a header of a mail must not be able to start another one
-    if not isinstance(value, str) or not re.fullmatch(
-        r"([^<>\x00-\x1f\x7f]* <)?[^\s<>@,]+@[^\s<>@,]+>?", value
-    ):
-        raise ValueError("an address like `oncall@example.com` or `Data team <data@example.com>`")
-    if value.endswith(">") is not ("<" in value):
-        raise ValueError("an address like `oncall@example.com` or `Data team <data@example.com>`")
-    return value
-
-
-SecretRef = Annotated[Secret, BeforeValidator(_secret)]
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
-ChannelName = Annotated[str, BeforeValidator(_channel_name)]
-Address = Annotated[str, BeforeValidator(_address)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_one_or_more)]
-Addresses = Annotated[tuple[Address, ...], BeforeValidator(_one_or_more), Field(min_length=1)]
 
 
 class Digest(Section):
@@ -116,7 +63,7 @@ class QuietHours(Section):
     start: TimeOfDay = Field(alias="from")
     end: TimeOfDay = Field(alias="to")
     timezone: TimeZone = "UTC"
-    exempt: Annotated[tuple[Severity, ...], BeforeValidator(_one_or_more)] = Field(
+    exempt: Annotated[tuple[Severity, ...], BeforeValidator(one_or_more)] = Field(
         (Severity.CRITICAL, Severity.HIGH), alias="except"
     )
     """Severities that do not wait."""
@@ -132,31 +79,26 @@ class Only(Section):
     """Which messages a channel takes: those that every filter given here lets through."""
 
     owner: Words = ()
-    layer: Annotated[tuple[Layer, ...], BeforeValidator(_one_or_more)] = ()
-    severity: Annotated[tuple[Severity, ...], BeforeValidator(_one_or_more)] = ()
-    kind: Annotated[tuple[Kind, ...], BeforeValidator(_one_or_more)] = ()
+    layer: Annotated[tuple[Layer, ...], BeforeValidator(one_or_more)] = ()
+    severity: Annotated[tuple[Severity, ...], BeforeValidator(one_or_more)] = ()
+    kind: Annotated[tuple[Kind, ...], BeforeValidator(one_or_more)] = ()
     environment: Annotated[
-        tuple[Literal["dev", "ci", "prod"], ...], BeforeValidator(_one_or_more)
+        tuple[Literal["dev", "ci", "prod"], ...], BeforeValidator(one_or_more)
     ] = ()
 
 
 class BaseChannel(Section):
     """What every channel has; a type adds where it sends to."""
 
+    type: str
     only: Only = Only()
     digest: Annotated[Digest | None, BeforeValidator(_digest)] = None
     """When MEDIUM and LOW are sent, in one message; None sends each at once."""
     quiet_hours: QuietHours | None = None
     resolved: bool = True
     """Whether it is also told that an incident is over."""
-    timeout: Duration = timedelta(seconds=10)
+    timeout: Timeout = timedelta(seconds=10)
     """For the whole of one try."""
-
-    @model_validator(mode="after")
-    def _has_time(self) -> BaseChannel:
-        if not timedelta(seconds=1) <= self.timeout <= timedelta(minutes=2):
-            raise ValueError("a channel with a `timeout` of 1 second to 2 minutes")
-        return self
 
 
 class WebhookSettings(BaseChannel):
@@ -166,7 +108,7 @@ class WebhookSettings(BaseChannel):
     url: SecretRef
     secret: SecretRef | None = None
     """Signs the body: HMAC-SHA256 in the header X-Rampart-Signature."""
-    headers: dict[str, SecretRef] = Field(default_factory=dict)
+    headers: dict[HeaderName, SecretRef] = Field(default_factory=dict)
     """Further headers, such as Authorization; their values are secrets."""
 
 
@@ -210,7 +152,7 @@ class SnsSettings(BaseChannel):
     """A topic of AWS SNS; credentials come as boto3 finds them."""
 
     type: Literal["sns"]
-    topic_arn: Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w.-]+$")]
+    topic_arn: TopicArn
     endpoint_url: str | None = None
     """For a stand-in of AWS, such as LocalStack."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -58,10 +59,20 @@ def read_yaml(path: Path) -> YamlFile:
 def explain(error: ValidationError, file: YamlFile, model: type[BaseModel]) -> str:
     """The first of the errors, as one line for a person."""
     first = error.errors()[0]
-    keys = tuple(part for part in first["loc"] if part != "[key]")
+    loc = tuple(part for part in first["loc"] if part != "[key]")
+    keys = _as_written(model, loc)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
-        said = f"unknown key; allowed: {', '.join(_allowed(model, keys[:-1]))}"
+        said = f"unknown key; allowed: {', '.join(_allowed(model, loc[:-1]))}"
+    elif first["type"].startswith("union_tag"):  # which member of a union is meant
+        context: dict[str, Any] = first["ctx"]
+        keys = (*keys, context["discriminator"].strip("'"))
+        missing = first["type"] == "union_tag_not_found"
+        said = "missing; it must be given"
+        if not missing:
+            said = f"found {_kind(context['tag'])}, allowed is {context['expected_tags']}"
+    elif first["type"] == "secret":
+        said = f"found a value that is not shown, allowed is {first['msg']}"
     elif first["type"] == "missing":
         said = "missing; it must be given"
     elif first["type"] in ("invalid_key", "string_type") and "[key]" in first["loc"]:
@@ -84,18 +95,52 @@ def one_line(text: str) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in " ".join(text.split()))
 
 
-def _allowed(model: type[BaseModel], keys: tuple[Any, ...]) -> list[str]:
-    """The keys of the section that `keys` lead to."""
+def _as_written(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The keys as they stand in the file: pydantic also names the member of a union (`slack`)."""
+    keys: list[Any] = []
     here: Any = model
-    for key in keys:
-        if get_origin(here) is dict:
-            here = get_args(here)[1]
-        elif _is_section(here) and key in here.model_fields:
-            annotation = here.model_fields[key].annotation
-            here = next(filter(_is_section, get_args(annotation)), annotation)
-            if get_origin(annotation) is dict:
-                here = annotation
-    return [name for name, each in here.model_fields.items() if not each.exclude]
+    for part in loc:
+        if not _members(here):
+            keys.append(part)
+        here = _inside(here, part)
+    return tuple(keys)
+
+
+def _allowed(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
+    """The keys of the section that an error's place leads to."""
+    here: Any = model
+    for part in loc:
+        here = _inside(here, part)
+    return [each.alias or name for name, each in here.model_fields.items() if not each.exclude]
+
+
+def _inside(annotation: Any, part: Any) -> Any:
+    """What `part` names in a section, a mapping, or a union of sections that have a `type`.
+
+    None where it leads to nothing: an unknown key, the place in a list.
+    """
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1]
+    if members := _members(annotation):
+        return next((each for each in members if part in _tags(each)), None)
+    if not _is_section(annotation):
+        return None
+    fields = annotation.model_fields.items()
+    inner = next((each.annotation for name, each in fields if part in (each.alias, name)), None)
+    sections = list(filter(_is_section, get_args(inner)))  # of `Section | None`
+    return sections[0] if len(sections) == 1 and get_origin(inner) is not dict else inner
+
+
+def _members(annotation: Any) -> list[type[BaseModel]]:
+    """The sections among which `type` chooses."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    found = [each for each in get_args(annotation) if _is_section(each)]
+    return found if len(found) > 1 else []
+
+
+def _tags(section: type[BaseModel]) -> tuple[Any, ...]:
+    return get_args(section.model_fields["type"].annotation)
 
 
 def _is_section(annotation: Any) -> bool:
@@ -157,6 +202,6 @@ def _kind(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    text = str(value)
+    text = re.sub(r"(\w+://).+", r"\1...", str(value))  # an address may be a secret
     shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
     return "nothing" if value is None else f"`{shown}`"

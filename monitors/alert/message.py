@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, Literal, get_args
 
 from monitors.results import Severity
@@ -100,6 +100,16 @@ class Message:
     def for_key(self, key: str) -> Message:
         """The same message with the idempotency key of one channel."""
         return replace(self, key=key)
+
+
+def moment_text(moment: datetime) -> str:
+    """`2026-11-21 02:34 UTC`: how every channel writes a moment."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def kind_text(kind: str) -> str:
+    """`data quality failure`."""
+    return kind.replace("_", " ")
 
 
 def _section(values: Mapping[str, Any]) -> Section:
