@@ -43,7 +43,7 @@ class Alerts(Section):
     """Sample rows: as they are (personal columns masked), every value masked, or none."""
     flapping: Flapping = Flapping()
     runbook_url: Annotated[str, BeforeValidator(_absolute_url)] | None = None
-    """Where docs/checks.md can be read; an alert links to `<it>#<check_id>`."""
+    """Where docs/checks.md can be read; an alert links to the section of its check."""
 
 
 class Heartbeat(Section):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from types import ModuleType
+from typing import Any, Literal, get_args
 
 import pytest
 from pydantic import TypeAdapter
@@ -17,8 +19,10 @@ from pydantic import TypeAdapter
 from monitors import log as logs
 from monitors.alert.channels import CHANNELS, Channel, ChannelError, open_channel
 from monitors.alert.message import Fact, Message, Section
-from monitors.config_channels import ChannelSettings
+from monitors.config_alert_types import SecretRef
+from monitors.config_channels import BaseChannel, ChannelSettings
 from monitors.results import Severity
+from tests.conftest import ROOT
 from tests.messages import INCIDENT, MARKUP, hostile, message
 from tests.receivers import (
     HttpReceiver,
@@ -319,6 +323,33 @@ def test_every_type_of_channel_has_a_class() -> None:
     types = [get_args(each.model_fields["type"].annotation)[0] for each in get_args(union)]
 
     assert list(CHANNELS) == types
+
+
+def test_the_documented_example_of_a_new_channel_works(
+    http: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/alerts.md: a settings class, a module, a line; masking and errors come by themselves."""
+    text = (ROOT / "docs" / "alerts.md").read_text().split("## Adding a channel")[1]
+    settings, module, line = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    ntfy = ModuleType("monitors.alert.channels.ntfy")
+    names = {"BaseChannel": BaseChannel, "Literal": Literal, "SecretRef": SecretRef}
+    vars(ntfy).update(names)
+    exec(settings + module, vars(ntfy))
+    monkeypatch.setitem(sys.modules, ntfy.__name__, ntfy)
+    monkeypatch.setattr("monitors.alert.channels.CHANNELS", eval("{" + line + "}"))
+    logs.hide("hunter3hunter3")
+    outcomes = []
+    for mood in ("200", "404"):
+        monkeypatch.setenv("CHANNEL_URL", f"{http.url}/{mood}/topictopic")
+        given = {"type": "ntfy", "url": {"env": "CHANNEL_URL"}}
+        channel = open_channel("ops", ntfy.NtfySettings.model_validate(given))
+        try:
+            outcomes.append(channel.send(message(title="password hunter3hunter3")))
+        except ChannelError as error:
+            outcomes.append(error.permanent)
+
+    assert [None, True] == outcomes
+    assert "HIGH: password ***" == http.received[0].headers["Title"]
 
 
 # -------------------------------------------------------------------- slack, log, apprise
