@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from monitors import (
+    cli_channels,
     cli_checks,
     cli_db,
     cli_deliveries,
@@ -252,6 +253,7 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+cli.add_command(cli_channels.channels)
 cli.add_command(cli_checks.checks)
 cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)
