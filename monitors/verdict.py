@@ -8,6 +8,7 @@ from datetime import datetime
 from monitors.arrival.loader import Loaded
 from monitors.errors import ExitCode
 from monitors.results import CheckResult, Status, worst
+from monitors.store.postgres import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Verdict:
     not_expected: tuple[tuple[str, int], ...] = ()
     """(optional feed of which nothing has ever come, how many checks therefore cannot report)."""
     scanned: bool = False
+    scores: tuple[Score, ...] = ()
 
     @property
     def red(self) -> list[CheckResult]:
@@ -101,4 +103,5 @@ class Verdict:
             build_skipped=self.build_skipped or other.build_skipped,
             not_expected=self.not_expected + other.not_expected,
             scanned=self.scanned or other.scanned,
+            scores=other.scores or self.scores,
         )

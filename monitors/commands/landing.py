@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from monitors.alert.lines import result_line
 from monitors.arrival.landing import Look, look
@@ -12,6 +13,8 @@ from monitors.commands.runner import Runner
 from monitors.config import Config
 from monitors.config_feeds import place_of
 from monitors.errors import ExitCode
+from monitors.scan.register import with_mutes
+from monitors.store.history import History
 from monitors.store.landing import LandingHistory
 from monitors.store.migrate import migrate
 from monitors.verdict import Verdict
@@ -20,17 +23,19 @@ from monitors.warehouse.connection import Connection, connect
 
 def look_at(runner: Runner, connection: Connection, name: str) -> Look:
     """Look at the landing place of a feed; writes nothing."""
-    config = runner.config
+    config, now = runner.config, runner.now()
     feed = config.feed(name)
-    return look(
+    seen = look(
         name,
         feed,
         list_place(feed.path, config.root),
         LandingHistory(connection, name),
-        runner.now(),
+        now,
         calendar=config.calendar_of(name),
         is_claimed=_claimed_by_others(config, name),
     )
+    mutes = History(connection, config.environment).mutes(now)
+    return replace(seen, results=tuple(with_mutes(seen.results, mutes)))
 
 
 def show_landing(runner: Runner, names: Sequence[str]) -> Verdict:
