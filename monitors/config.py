@@ -63,11 +63,11 @@ class Config(Section):
     scan: Scan = Scan()
     volumes: dict[TableName, Volume] = Field(default_factory=dict)
     run: Run = Run()
-    exports: dict[str, Export] = Field(default_factory=dict)
     retention: Retention = Retention()
     channels: Channels = Field(default_factory=dict)
     alerts: Alerts = Alerts()
     heartbeat: Heartbeat | None = None
+    exports: dict[str, Export] = Field(default_factory=dict)
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:

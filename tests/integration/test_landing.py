@@ -21,6 +21,8 @@ import yaml
 from monitors import DataMonitor
 from monitors.arrival import records
 from monitors.results import Category, Layer, Status
+from monitors.store.history import History
+from monitors.store.migrate import migrate
 from monitors.store.roles import grant_roles
 from monitors.verdict import Verdict
 from monitors.warehouse.connection import Connection, connect
@@ -378,6 +380,21 @@ def test_the_build_goes_on_where_that_is_wanted(site: Site, built: list[str]) ->
     verdict = site.monitor().run()
 
     assert (1, ["build", "scan"]) == (verdict.exit_code, built)
+
+
+def test_a_muted_check_stops_nothing(site: Site, built: list[str], connection: Connection) -> None:
+    """It is shown as failed and muted; the build goes on and the run is green."""
+    site.feed = {"landing": {"min_files": 2}}
+    site.put("a.csv")
+    migrate(connection)
+    until = NOON + timedelta(days=1)
+    History(connection, "dev").mute("landing.web.file_count", until, "moving house", "ann")
+    connection.commit()
+    verdict = site.monitor().run()
+    found = by_name(verdict)["file_count"]
+
+    assert (0, (), ["build", "scan"]) == (verdict.exit_code, verdict.alerts, built)
+    assert (Status.FAIL, True) == (found.status, "moving house" in (found.muted or ""))
 
 
 def test_an_optional_feed_is_skipped(site: Site, built: list[str]) -> None:

@@ -17,7 +17,7 @@ grant select on all tables in schema monitoring, quarantine to rampart_builder, 
 
 -- loader --
 -- What a load commits together; verdicts of its landing checks are append only for it, too.
-grant select on monitoring.migrations to rampart_loader;
+grant select on monitoring.migrations, monitoring.mutes to rampart_loader;
 grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_loader;
 grant select, insert on monitoring.deliveries, monitoring.dead_letters, monitoring.schema_drift to rampart_loader;
 grant select, insert on monitoring.data_quality_metrics to rampart_loader;
