@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import artifacts, documents, facts, history, load, registers, scd2, start
+from bench import artifacts, documents, facts, history, load, registers, scd2, start, streams
 from bench.figure import Figure, Options
 from monitors import log
 
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "load_csv_quoted": load.load_csv_quoted,
     "load_jsonl": load.load_jsonl,
     "load_documents": documents.load_documents,
+    "consume": streams.consume,
     "scd2_full": scd2.full_extract,
     "scd2_partial": scd2.partial_extract,
     "registers": registers.registers,

@@ -21,6 +21,9 @@ grant select on monitoring.migrations, monitoring.mutes to rampart_loader;
 grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_loader;
 grant select, insert on monitoring.deliveries, monitoring.dead_letters, monitoring.schema_drift to rampart_loader;
 grant select, insert on monitoring.data_quality_metrics to rampart_loader;
+grant select, insert, update on monitoring.stream_offsets, monitoring.stream_checkpoints to rampart_loader;
+grant select, insert, update, delete on monitoring.stream_heartbeats to rampart_loader;
+grant select, insert on monitoring.stream_batches, monitoring.stream_losses, monitoring.dead_letter_decisions to rampart_loader;
 grant usage, select on all sequences in schema monitoring to rampart_loader
 
 -- monitor --
