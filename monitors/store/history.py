@@ -65,6 +65,23 @@ class Mute:
     muted_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StoredSeries:
+    """All values of one metric, or of one check, and segment, oldest first."""
+
+    metric_id: str
+    """Of a check its check_id."""
+    segment: str
+    dataset: str
+    metric_name: str
+    suite_name: str
+    moments: list[datetime]
+    values: list[float]
+    expected_min: float | None = None
+    expected_max: float | None = None
+    """The bounds of its latest verdict."""
+
+
 class History:
     """Reads and writes of metric values, known-bad periods and mutes; takes a connection."""
 
@@ -114,6 +131,24 @@ class History:
             limit=limit,
         )
         return [PastValue(*row) for row in rows]
+
+    def metric_series(
+        self, origin: Origin, dataset: str | None = None, since: datetime = EVER
+    ) -> list[StoredSeries]:
+        """Whole histories of one origin; of one dataset when one is named."""
+        rows = self._rows(
+            "metric_series",
+            environment=self.environment,
+            origin=origin,
+            dataset=dataset,
+            since=since,
+        )
+        return [StoredSeries(*row) for row in rows]
+
+    def verdict_series(self, since: datetime = EVER) -> list[StoredSeries]:
+        """The values of every check that ever had one, a value per run."""
+        rows = self._rows("verdict_series", environment=self.environment, since=since)
+        return [StoredSeries(*row) for row in rows]
 
     # ---------------------------------------------------------------- known-bad periods
 

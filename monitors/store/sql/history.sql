@@ -34,6 +34,75 @@ where
 order by metric_values.data_timestamp desc
 limit %(limit)s
 
+-- metric_series --
+-- Whole histories at once: per metric and segment its moments and values, oldest first.
+select
+    metric_values.metric_id,
+    metric_values.segment,
+    metric_values.dataset,
+    metric_values.metric_name,
+    '' as suite_name,
+    array_agg(metric_values.data_timestamp order by metric_values.data_timestamp) as moments,
+    array_agg(metric_values.value order by metric_values.data_timestamp) as metric_values
+from monitoring.metric_values as metric_values
+where
+    metric_values.environment = %(environment)s
+    and metric_values.origin = %(origin)s
+    and metric_values.data_timestamp >= %(since)s
+    and metric_values.value is not null
+    and (%(dataset)s::text is null or metric_values.dataset = %(dataset)s)
+group by
+    metric_values.metric_id, metric_values.segment, metric_values.dataset, metric_values.metric_name
+order by metric_values.metric_id, metric_values.segment
+
+-- verdict_series --
+-- Whole histories at once: per check and segment what each run measured, by the moment of the data,
+-- and the bounds of the latest verdict.
+with
+
+valued as (
+    select
+        metrics.check_id,
+        metrics.segment,
+        metrics.dataset,
+        metrics.metric_name,
+        metrics.suite_name,
+        metrics.metric_value,
+        metrics.expected_min,
+        metrics.expected_max,
+        metrics.execution_timestamp,
+        coalesce(metrics.data_timestamp, metrics.execution_timestamp) as moment
+    from monitoring.data_quality_metrics as metrics
+    where
+        metrics.environment = %(environment)s
+        and metrics.metric_value is not null
+        and coalesce(metrics.data_timestamp, metrics.execution_timestamp) >= %(since)s
+),
+
+of_check as (
+    select
+        valued.check_id,
+        valued.segment,
+        (array_agg(valued.dataset order by valued.execution_timestamp desc))[1] as dataset,
+        coalesce(
+            (array_agg(valued.metric_name order by valued.execution_timestamp desc))[1], ''
+        ) as metric_name,
+        (array_agg(valued.suite_name order by valued.execution_timestamp desc))[1] as suite_name,
+        array_agg(valued.moment order by valued.moment, valued.execution_timestamp) as moments,
+        array_agg(
+            valued.metric_value order by valued.moment, valued.execution_timestamp
+        ) as metric_values,
+        (array_agg(valued.expected_min order by valued.execution_timestamp desc))[1]
+            as expected_min,
+        (array_agg(valued.expected_max order by valued.execution_timestamp desc))[1]
+            as expected_max
+    from valued
+    group by valued.check_id, valued.segment
+)
+
+select * from of_check
+order by of_check.check_id, of_check.segment
+
 -- bad_periods --
 -- Periods that say nothing about what is usual: of one dataset, and of all.
 select
