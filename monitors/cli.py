@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from monitors import cli_db, cli_deliveries, cli_quarantine, cli_report
+from monitors import cli_checks, cli_db, cli_deliveries, cli_quarantine, cli_report
 from monitors.cli_common import report_verdict, settings
 from monitors.errors import ExitCode, RampartError
 
@@ -238,6 +238,9 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+cli.add_command(cli_checks.checks)
+cli.add_command(cli_checks.periods)
+cli.add_command(cli_checks.volumes)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
 cli.add_command(cli_quarantine.quarantine)
