@@ -13,7 +13,14 @@ from typing import Any
 
 import click
 
-from monitors import cli_checks, cli_db, cli_deliveries, cli_quarantine, cli_report
+from monitors import (
+    cli_backtest,
+    cli_checks,
+    cli_db,
+    cli_deliveries,
+    cli_quarantine,
+    cli_report,
+)
 from monitors.cli_common import report_verdict, settings
 from monitors.errors import ExitCode, RampartError
 
@@ -238,6 +245,7 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+cli.add_command(cli_backtest.backtest)
 cli.add_command(cli_checks.checks)
 cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)

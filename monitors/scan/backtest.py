@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal, Protocol
 
 import numpy as np
@@ -29,6 +30,8 @@ FEWEST_VALUES = 20
 _MATERIAL = 0.1
 """A fault starts only where a bucket has a tenth of the usual rows: an outage at night is seen in
 the morning, by whatever check."""
+_RED, _MOSTLY = 0.05, 0.5
+"""Red values in a row are one alarm, so a threshold may not be kept by being red for long."""
 _AS_GOOD = 0.03
 """Detecting three hundredths less is as good: with some hundred tries that is luck of the draw."""
 
@@ -57,6 +60,8 @@ class Replayed:
     lower: Floats
     upper: Floats
     """Bounds at the strictness that was replayed; NaN or infinite where there is none."""
+    kinds: Sequence[str | None] = ()
+    """Per value, which evidence spoke loudest; empty where there is only one."""
 
 
 class Check(Protocol):
@@ -68,6 +73,11 @@ class Check(Protocol):
     def dataset(self) -> str: ...
     @property
     def kind(self) -> Literal["volume", "threshold"]: ...
+    @property
+    def read_by(self) -> tuple[str, ...]:
+        """Checks that say what this one says."""
+        ...
+
     @property
     def step(self) -> Step: ...
     @property
@@ -114,8 +124,8 @@ class Settings:
     samples: int = 200
     """At how many starts each fault is tried; at all of them when there are fewer."""
     seed: int = 7
-    since: np.datetime64 | None = None
-    """Verdicts before are not looked at; values before still are history."""
+    days: int | None = None
+    """Only verdicts of the last days are looked at; values before still are history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +138,8 @@ class Alarm:
     expected: float
     lower: float
     upper: float
+    kind: str | None
+    """Which evidence spoke loudest; None where a bound is broken."""
     values: int
     """How many values in a row it stayed red; that is one alarm."""
     is_known_bad: bool
@@ -156,6 +168,8 @@ class Point:
     strictness: float
     threshold: str
     alarms_per_month: float
+    red_share: float
+    """Of the clean history: a check that is red for months raises one alarm."""
     detected: float | None
     """The mean share over all injections; None without any."""
 
@@ -186,7 +200,7 @@ class Backtest:
     detections: tuple[Detection, ...]
     sweep: tuple[Point, ...]
     recommendation: Recommendation
-    most_per_month: float = field(default=1.0)
+    most_per_month: float
 
     @property
     def is_blind(self) -> bool:
@@ -201,7 +215,8 @@ class Backtest:
 def backtest(check: Check, settings: Settings) -> Backtest:
     """Replay one check over all its histories."""
     replayed = tuple(
-        check.replay(place, settings.since) for place in range(len(check.histories))
+        check.replay(place, _since(history, settings.days))
+        for place, history in enumerate(check.histories)
     )
     tested = tuple(~np.isnan(each.fires_above) for each in replayed)
     clean = _Clean(tuple(check.histories), replayed, tested)
@@ -226,10 +241,16 @@ def backtest(check: Check, settings: Settings) -> Backtest:
 
 def starts_of(firing: Bools) -> Bools:
     """Where a check turns red: red values in a row are one alarm."""
-    return firing & ~np.concatenate([[False], firing[:-1]])
+    return np.asarray(firing & ~np.concatenate([[False], firing[:-1]]))
 
 
 # -------------------------------------------------------------------- the clean history
+
+
+def _since(history: History, days: int | None) -> np.datetime64 | None:
+    if days is None or not len(history.starts):
+        return None
+    return np.datetime64(history.starts[-1] - np.timedelta64(days, "D") + np.timedelta64(1, "s"))
 
 
 @dataclass(frozen=True)
@@ -260,6 +281,7 @@ class _Clean:
                     expected=float(replayed.expected[start]),
                     lower=float(replayed.lower[start]),
                     upper=float(replayed.upper[start]),
+                    kind=replayed.kinds[int(start)] if replayed.kinds else None,
                     values=int(end - start + 1),
                     is_known_bad=bool(history.known_bad[start]),
                 )
@@ -297,6 +319,13 @@ class _Clean:
         )
         return AlarmRate(alarms, self.months)
 
+    def red_share(self, strictness: float) -> float:
+        red = sum(
+            int((self.firing(place, strictness) & usual).sum())
+            for place, usual in enumerate(self.usual)
+        )
+        return red / max(self.judged, 1)
+
 
 # -------------------------------------------------------------------- injected faults
 
@@ -319,8 +348,8 @@ class _Tried:
         delays = (strictness > self.fires_above[found]).argmax(axis=1)
         return Detection(
             injection=self.injection,
-            share=Share(int(found.sum()), len(found)),
-            median_delay=float(np.median(delays)) if len(delays) else None,
+            share=Share(int(found.sum()), int(found.size)),
+            median_delay=float(np.median(delays)) if delays.size else None,
             within=self.within,
             eligible=self.eligible,
             why_not=self.why_not,
@@ -357,11 +386,12 @@ def _inject(check: Check, clean: _Clean, injection: Injection, settings: Setting
 def _eligible(clean: _Clean, place: int, strictness: float, within: int) -> NDArray[np.int64]:
     """Starts from which on the check is asked, nothing is known bad and nothing fires anyway."""
     values = clean.histories[place].values
-    quiet = clean.usual[place] & ~clean.firing(place, strictness)
-    if len(quiet) < within or not quiet.any():
+    quiet: Bools = np.asarray(clean.usual[place] & ~clean.firing(place, strictness))
+    if quiet.size < within or not quiet.any():
         return np.empty(0, dtype=np.int64)
-    whole = np.lib.stride_tricks.sliding_window_view(quiet, within).all(axis=1)
-    first = values[: len(whole)]
+    windows = np.lib.stride_tricks.sliding_window_view(quiet, within)
+    whole: Bools = np.asarray(windows.all(axis=1))
+    first = values[: whole.size]
     material = (first > 0) & (first >= _MATERIAL * float(np.mean(values[quiet])))
     return np.flatnonzero(whole & material)
 
@@ -382,6 +412,7 @@ def _point(check: Check, clean: _Clean, tried: Sequence[_Tried], strictness: flo
         strictness=strictness,
         threshold=check.wording(strictness),
         alarms_per_month=clean.rate(strictness).per_month,
+        red_share=clean.red_share(strictness),
         detected=float(np.mean(shares)) if shares else None,
     )
 
@@ -395,12 +426,14 @@ def _recommend(
     now = next(point for point in sweep if point.strictness == check.strictness)
     if check.why_no_recommendation is not None:
         return Recommendation(check.why_no_recommendation, now=now)
-    allowed = []
-    for point in sweep:  # red values in a row are one alarm, so very strict ones look quiet again
-        if point.alarms_per_month > settings.most_per_month:
-            break
-        allowed.append(point)
-    budget = f"{settings.most_per_month:g} alarms a month"
+    if now.red_share > _MOSTLY:
+        return Recommendation("red for most of its history: look at the claim first", now=now)
+    most = settings.most_per_month
+    red = max(_RED, 2 * most / DAYS_A_MONTH)
+    allowed = list(
+        takewhile(lambda each: each.alarms_per_month <= most and each.red_share <= red, sweep)
+    )
+    budget = f"{most:.2g} {'alarm' if most == 1 else 'alarms'} a month"
     if not allowed:
         return Recommendation(f"no threshold of those tried keeps to {budget}", now=now)
     if now.detected is None:
@@ -418,6 +451,7 @@ def _recommend(
 
 def _too_short(clean: _Clean) -> str:
     return (
-        f"too short to say: {clean.judged} judged values over {clean.months * DAYS_A_MONTH:.0f} days,"
+        f"too short to say: {clean.judged} judged values over"
+        f" {clean.months * DAYS_A_MONTH:.0f} days,"
         f" needed are {FEWEST_VALUES} over {SHORTEST_DAYS:.0f}"
     )

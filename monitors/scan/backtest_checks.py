@@ -37,6 +37,10 @@ class VolumeCheck:
     series: Sequence[volume.Series]
     strictness: float = 1.0
     judge: Judge = volume.judge_latest
+    look_back: int | None = None
+    """So many buckets, the judged one among them, the scan takes from the store."""
+    read_by: tuple[str, ...] = ()
+    """SodaCL checks that read its verdict."""
 
     kind: Literal["volume"] = "volume"
     why_no_injection: str | None = None
@@ -70,17 +74,19 @@ class VolumeCheck:
         series = self.series[place]
         length = len(series.counts)
         found = np.full((4, length), np.nan)
+        kinds: list[str | None] = [None] * length
         first = 0 if since is None else int(np.searchsorted(self.histories[place].starts, since))
         for at in range(first, length):
-            until = _until(series, series.counts, at)
+            until = self._until(series, series.counts, at)
             judged = self.judge(until, self.strictness)
             if not judged.is_blind:
                 above = self._fires_above(until, judged)
                 found[:, at] = above, judged.expected, judged.lower, judged.upper
-        return Replayed(*found)
+                kinds[at] = judged.kind
+        return Replayed(found[0], found[1], found[2], found[3], kinds)
 
     def fires_above(self, place: int, values: Floats, at: int) -> float:
-        until = _until(self.series[place], values, at)
+        until = self._until(self.series[place], values, at)
         judged = self.judge(until, self.strictness)
         return np.nan if judged.is_blind else self._fires_above(until, judged)
 
@@ -96,18 +102,17 @@ class VolumeCheck:
             return 0.0
         return self.strictness / judged.score if judged.score > 0 else np.inf
 
-
-def _until(series: volume.Series, counts: Floats, at: int) -> volume.Series:
-    """The series as it was when the bucket `at` was judged."""
-    end = at + 1
-    return volume.Series(
-        starts=series.starts[:end],
-        counts=counts[:end],
-        frequency=series.frequency,
-        holiday=None if series.holiday is None else series.holiday[:end],
-        near_holiday=None if series.near_holiday is None else series.near_holiday[:end],
-        excluded=None if series.excluded is None else series.excluded[:end],
-    )
+    def _until(self, series: volume.Series, counts: Floats, at: int) -> volume.Series:
+        """The series as it was when the bucket `at` was judged."""
+        seen = slice(max(0, at + 1 - self.look_back) if self.look_back else 0, at + 1)
+        return volume.Series(
+            starts=series.starts[seen],
+            counts=counts[seen],
+            frequency=series.frequency,
+            holiday=None if series.holiday is None else series.holiday[seen],
+            near_holiday=None if series.near_holiday is None else series.near_holiday[seen],
+            excluded=None if series.excluded is None else series.excluded[seen],
+        )
 
 
 # -------------------------------------------------------------------- thresholds
@@ -130,6 +135,7 @@ class ThresholdCheck:
     metric: str
     bounds: Bounds
     histories: Sequence[History]
+    read_by: tuple[str, ...] = ()
 
     kind: Literal["threshold"] = "threshold"
     step: Step = "run"
@@ -241,7 +247,10 @@ class ThresholdCheck:
 
 
 def history_of(
-    segment: str, moments: Moments, values: Floats, bad: Sequence[tuple[np.datetime64, np.datetime64]]
+    segment: str,
+    moments: Moments,
+    values: Floats,
+    bad: Sequence[tuple[np.datetime64, np.datetime64]],
 ) -> History:
     """Values of runs: each stands for the time since the one before it, but never long for none.
 

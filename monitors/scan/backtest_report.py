@@ -72,6 +72,7 @@ def _check(found: Backtest, diff: str | None) -> dict[str, Any]:
         "dataset": check.dataset,
         "kind": check.kind,
         "step": check.step,
+        "read_by": list(check.read_by),
         "threshold": check.wording(check.strictness),
         "status": "blind" if rate is None else "exceeded" if found.is_exceeded else "within",
         "judged": found.judged,
@@ -108,6 +109,7 @@ def _alarm(alarm: Alarm) -> dict[str, Any]:
         "expected": _number(alarm.expected),
         "lower": _number(alarm.lower),
         "upper": _number(alarm.upper),
+        "kind": alarm.kind,
         "lasted": alarm.values,
         "is_known_bad": alarm.is_known_bad,
     }
@@ -143,6 +145,7 @@ def _point(point: Point) -> dict[str, Any]:
     return {
         "threshold": point.threshold,
         "alarms_per_month": _number(point.alarms_per_month),
+        "red_share": _number(point.red_share),
         "detected": point.detected,
     }
 

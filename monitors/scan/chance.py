@@ -81,9 +81,9 @@ class AlarmBudget:
 def expected_alarms(rates: Iterable[AlarmRate | None]) -> AlarmBudget:
     """What the set raises in a month by chance; None stands for a check of unknown rate.
 
-    The expectation of each rate under Jeffreys' prior, summed. The prior is that of one rate, spread
-    evenly over the set: half an alarm for each of a hundred quiet checks would say fifty where none
-    was ever seen. The interval takes the sum for gamma distributed (its first two moments).
+    The expectation of each rate under Jeffreys' prior, summed. The prior is that of one rate,
+    spread evenly over the set: half an alarm for each of a hundred quiet checks would say fifty
+    where none was ever seen. The interval takes the sum for gamma distributed (two moments).
     """
     rates = list(rates)
     known = [rate for rate in rates if rate is not None]

@@ -48,10 +48,10 @@ class Injection:
     def into(self, counts: Floats, start: int, buckets: int, random: np.random.Generator) -> Floats:
         """A copy of `counts` (rows per bucket, not negative) with the fault from `start` on.
 
-        It lasts for `buckets` at most. Rows are lost or doubled one by one and by chance (binomial),
-        as whole numbers; a count that is none is multiplied.
+        It lasts for `buckets` at most. Rows are lost or doubled one by one and by chance
+        (binomial), as whole numbers; a count that is none is multiplied.
         """
-        changed = counts.copy()
+        changed: Floats = counts.copy()
         end = start + (buckets if self.kind in _LASTING else 1)
         rows = counts[start:end]
         sign = 1 if self.kind == "duplicate" else -1
@@ -82,4 +82,4 @@ def _share_of(rows: Floats, share: float, random: np.random.Generator) -> Floats
         return rows
     whole = (rows == np.floor(rows)) & (rows < 2**62)
     drawn = random.binomial(np.where(whole, rows, 0).astype(np.int64), share)
-    return np.where(whole, drawn, rows * share)
+    return np.asarray(np.where(whole, drawn, rows * share), dtype=np.float64)

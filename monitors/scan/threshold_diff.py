@@ -1,4 +1,4 @@
-"""A recommended threshold as a unified diff against the file in which it stands; never applied here."""
+"""A recommended threshold as a unified diff against the file in which it stands."""
 
 from __future__ import annotations
 

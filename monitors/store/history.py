@@ -67,10 +67,9 @@ class Mute:
 
 @dataclass(frozen=True, slots=True)
 class StoredSeries:
-    """All values of one metric, or of one check, and segment, oldest first."""
+    """All values of one check and segment, oldest first."""
 
-    metric_id: str
-    """Of a check its check_id."""
+    check_id: str
     segment: str
     dataset: str
     metric_name: str
@@ -132,21 +131,8 @@ class History:
         )
         return [PastValue(*row) for row in rows]
 
-    def metric_series(
-        self, origin: Origin, dataset: str | None = None, since: datetime = EVER
-    ) -> list[StoredSeries]:
-        """Whole histories of one origin; of one dataset when one is named."""
-        rows = self._rows(
-            "metric_series",
-            environment=self.environment,
-            origin=origin,
-            dataset=dataset,
-            since=since,
-        )
-        return [StoredSeries(*row) for row in rows]
-
     def verdict_series(self, since: datetime = EVER) -> list[StoredSeries]:
-        """The values of every check that ever had one, a value per run."""
+        """The values of every check that ever had one: of each run, and recomputed ones."""
         rows = self._rows("verdict_series", environment=self.environment, since=since)
         return [StoredSeries(*row) for row in rows]
 

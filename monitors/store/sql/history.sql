@@ -34,33 +34,13 @@ where
 order by metric_values.data_timestamp desc
 limit %(limit)s
 
--- metric_series --
--- Whole histories at once: per metric and segment its moments and values, oldest first.
-select
-    metric_values.metric_id,
-    metric_values.segment,
-    metric_values.dataset,
-    metric_values.metric_name,
-    '' as suite_name,
-    array_agg(metric_values.data_timestamp order by metric_values.data_timestamp) as moments,
-    array_agg(metric_values.value order by metric_values.data_timestamp) as metric_values
-from monitoring.metric_values as metric_values
-where
-    metric_values.environment = %(environment)s
-    and metric_values.origin = %(origin)s
-    and metric_values.data_timestamp >= %(since)s
-    and metric_values.value is not null
-    and (%(dataset)s::text is null or metric_values.dataset = %(dataset)s)
-group by
-    metric_values.metric_id, metric_values.segment, metric_values.dataset, metric_values.metric_name
-order by metric_values.metric_id, metric_values.segment
-
 -- verdict_series --
 -- Whole histories at once: per check and segment what each run measured, by the moment of the data,
--- and the bounds of the latest verdict.
+-- with values that were recomputed under its name for moments of which no run speaks; and the bounds
+-- of its latest verdict.
 with
 
-valued as (
+measured as (
     select
         metrics.check_id,
         metrics.segment,
@@ -79,29 +59,67 @@ valued as (
         and coalesce(metrics.data_timestamp, metrics.execution_timestamp) >= %(since)s
 ),
 
-of_check as (
+latest as (
+    select distinct on (measured.check_id, measured.segment)
+        measured.check_id,
+        measured.segment,
+        measured.dataset,
+        measured.metric_name,
+        measured.suite_name,
+        measured.expected_min,
+        measured.expected_max
+    from measured
+    order by measured.check_id, measured.segment, measured.execution_timestamp desc
+),
+
+recomputed as (
     select
-        valued.check_id,
-        valued.segment,
-        (array_agg(valued.dataset order by valued.execution_timestamp desc))[1] as dataset,
-        coalesce(
-            (array_agg(valued.metric_name order by valued.execution_timestamp desc))[1], ''
-        ) as metric_name,
-        (array_agg(valued.suite_name order by valued.execution_timestamp desc))[1] as suite_name,
-        array_agg(valued.moment order by valued.moment, valued.execution_timestamp) as moments,
-        array_agg(
-            valued.metric_value order by valued.moment, valued.execution_timestamp
-        ) as metric_values,
-        (array_agg(valued.expected_min order by valued.execution_timestamp desc))[1]
-            as expected_min,
-        (array_agg(valued.expected_max order by valued.execution_timestamp desc))[1]
-            as expected_max
-    from valued
-    group by valued.check_id, valued.segment
+        metric_values.metric_id as check_id,
+        metric_values.segment,
+        metric_values.value as metric_value,
+        metric_values.data_timestamp as execution_timestamp,
+        metric_values.data_timestamp as moment
+    from monitoring.metric_values as metric_values
+    where
+        metric_values.environment = %(environment)s
+        and metric_values.origin = 'recomputed'
+        and metric_values.value is not null
+        and metric_values.data_timestamp >= %(since)s
+        and not exists (
+            select 1
+            from measured
+            where
+                measured.check_id = metric_values.metric_id
+                and measured.segment = metric_values.segment
+                and measured.moment = metric_values.data_timestamp
+        )
+),
+
+every_value as (
+    select check_id, segment, metric_value, execution_timestamp, moment from measured
+    union all
+    select check_id, segment, metric_value, execution_timestamp, moment from recomputed
 )
 
-select * from of_check
-order by of_check.check_id, of_check.segment
+select
+    latest.check_id,
+    latest.segment,
+    latest.dataset,
+    coalesce(latest.metric_name, '') as metric_name,
+    latest.suite_name,
+    array_agg(every_value.moment order by every_value.moment, every_value.execution_timestamp)
+        as moments,
+    array_agg(every_value.metric_value order by every_value.moment, every_value.execution_timestamp)
+        as metric_values,
+    latest.expected_min,
+    latest.expected_max
+from latest
+inner join every_value
+    on latest.check_id = every_value.check_id and latest.segment = every_value.segment
+group by
+    latest.check_id, latest.segment, latest.dataset, latest.metric_name, latest.suite_name,
+    latest.expected_min, latest.expected_max
+order by latest.check_id, latest.segment
 
 -- bad_periods --
 -- Periods that say nothing about what is usual: of one dataset, and of all.
