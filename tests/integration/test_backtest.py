@@ -128,3 +128,187 @@ def rampart(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
+
+
+def report(project: Path, *arguments: str) -> dict[str, Any]:
+    done = rampart(project, "--json", *arguments)
+    assert (0, "") == (done.returncode, done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_every_check_with_a_history_is_replayed(project: Path) -> None:
+    """Volumes and thresholds; what reads a volume is named there and not counted twice."""
+    found = report(project)
+    checks = {each["check_id"]: each for each in found["checks"]}
+
+    assert {"volume.shop.visits", "shop.rejected", "shop.enough", "shop.unique"} == set(checks)
+    assert ["shop.volume"] == checks["volume.shop.visits"]["read_by"]
+    assert ["volume.shop.empty", "shop.never_ran"] == found["without_history"]
+    assert (4, 2) == (found["budget"]["known"], found["budget"]["unknown"])
+    assert found["budget"]["per_month"] == pytest.approx(6.5 / 4, rel=0.1)
+
+
+def test_the_outage_is_an_alarm_and_the_migration_is_known(project: Path) -> None:
+    """The moment, what was expected, and that nobody counts a known-bad period."""
+    [check] = report(project, "shop.visits")["checks"]
+    alarms = {each["moment"][:10]: each["is_known_bad"] for each in check["alarms"]}
+
+    assert {"2024-03-01": False, "2024-03-31": True} == alarms
+    assert check["alarms_per_month"] == pytest.approx(1 / (check["judged"] / 30.4375), rel=1e-6)
+    assert len(check["series"][0]["values"]) == DAYS
+
+
+def test_it_fires_where_a_scan_of_each_day_would_have(project: Path) -> None:
+    """The same stored buckets through the judgement of the scan, one day at a time."""
+    config = load_config(project)
+    monitor = Backtester(config)
+    [found] = monitor.backtest(["volume.shop.visits"]).backtests
+    with connect(monitor.target) as connection:
+        bad = History(connection, "dev").bad_periods("shop.visits")
+        [stored] = Volumes(connection, "dev").series("shop.visits", FIRST, FIRST + 999 * DAY)
+    live = []
+    for day in range(DAYS):
+        until = StoredSeries("", stored.starts[: day + 1], stored.counts[: day + 1])
+        [judged] = judge(due(until, {}, "day"), "shop.visits", config.volumes["shop.visits"], bad)
+        live.append(judged.state == "anomalous")
+
+    with np.errstate(invalid="ignore"):
+        assert live == (found.check.strictness > found.replayed[0].fires_above).tolist()
+    assert 2 <= sum(live) <= 5
+
+
+def test_the_bound_of_the_file_counts_and_not_that_of_the_day(project: Path) -> None:
+    """0.05 was allowed when it ran, today's file says 0.03; a recommendation as a diff."""
+    done = rampart(project, "shop.rejected", "--max-alarms", "1/month")
+
+    assert 1 == done.returncode
+    assert "alarms      5, 1.27 a month" in done.stdout
+    assert "+  - rejected_share <= 0.05:" in done.stdout
+    assert done.stderr.startswith("!! ALERT: ALARM BUDGET EXCEEDED !! - shop.rejected raises 1.27")
+    assert CHECKS == (project / "checks" / "shop.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("shop.rejected",), 0), (("shop.rejected", "--max-alarms", "2/month"), 0),
+     (("--max-alarms", "1/month"), 1), (("shop.unique", "--max-alarms", "0/month"), 0),
+     (("shop.rejected", "--threshold", "<= 0.05", "--max-alarms", "0/month"), 0)],
+)  # fmt: skip
+def test_the_budget_is_the_exit_code(project: Path, arguments: tuple[str, ...], code: int) -> None:
+    """Only where one is given, and for each check by itself."""
+    assert code == rampart(project, *arguments).returncode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("shop.rejcted",), "no check of this id, suite or dataset; near are: shop.rejected"),
+        (("shop.never_ran",), "no history of shop.never_ran in environment `dev` yet: run `ramp"),
+        (("--inject", "dorp"), "--inject: found `dorp`, allowed is drop, outage"),
+        (("--max-alarms", "2"), "--max-alarms: found `2`, allowed is a number per day"),
+        (("--threshold", "<= 1"), "--threshold: of one check only, 4 are chosen; name it"),
+        (("shop.visits", "--threshold", "0"), "allowed for a volume is its sensitivity"),
+        (("shop.rejected", "--threshold", "1"), "allowed are bounds as SodaCL writes them"),
+        (("shop.unique", "--html", "/proc/no/page.html"), "--html: /proc/no/page.html cannot be"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    project: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """On stderr, exit code 2."""
+    done = rampart(project, *arguments)
+
+    assert (2, 1) == (done.returncode, len(done.stderr.splitlines()))
+    assert done.stderr.startswith("rampart: ")
+    assert said in done.stderr
+
+
+def test_no_history_at_all_says_what_to_do(
+    tmp_path: Path, warehouse: Target, use: Callable[[Target], None]
+) -> None:
+    """An empty store: one line, exit code 2."""
+    use(warehouse)
+    (tmp_path / "rampart.yml").write_text(RAMPART_YML)
+    done = rampart(tmp_path)
+
+    assert 2 == done.returncode
+    assert "no history in environment `dev` yet: run `rampart scan` after each" in done.stderr
+
+
+def test_another_environment_has_another_history(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials say nothing of prod."""
+    monkeypatch.setenv("RAMPART_ENVIRONMENT", "prod")
+
+    with pytest.raises(UsageError, match="no history in environment `prod` yet"):
+        Backtester(load_config(project)).backtest()
+
+
+def test_injected_faults_are_found_as_the_report_says(project: Path, tmp_path: Path) -> None:
+    """All of an outage and nearly all of a lost half; and the picture is one file."""
+    page = tmp_path / "pictures" / "backtest.html"
+    found = report(project, "shop.volume", "-i", "outage", "-i", "drop=50%", "--html", str(page))
+    outage, drop = found["checks"][0]["injections"]
+
+    assert 1.0 == outage["detected"]
+    assert 0 == outage["median_delay"]
+    assert drop["detected"] > 0.9
+    assert drop["interval"][0] < drop["detected"]
+    assert "volume.shop.visits" in page.read_text()
+
+
+def test_a_recommended_sensitivity_is_a_diff_of_rampart_yml(project: Path) -> None:
+    """A much too strict one is tried; the milder one keeps the budget."""
+    settings = Settings(most_per_month=0.4)
+    found = Backtester(load_config(project)).backtest(["shop.volume"], settings, threshold="6")
+    diff = found.diffs["volume.shop.visits"]
+
+    assert found.backtests[0].is_exceeded
+    assert "--- a/rampart.yml\n+++ b/rampart.yml" in diff
+    assert "+    sensitivity: " in diff
+    assert RAMPART_YML == (project / "rampart.yml").read_text()
+
+
+def test_recomputed_values_are_history_too(
+    warehouse: Target, use: Callable[[Target], None], tmp_path: Path
+) -> None:
+    """A check that ran once, with a hundred values computed for the days before."""
+    use(warehouse)
+    (tmp_path / "rampart.yml").write_text("scan: {checks: []}\n")
+    with connect(warehouse) as connection:
+        migrate(connection)
+        store = Store(connection, RunContext("run-1", "dev"))
+        store.start_run("scan")
+        moment = FIRST + 100 * DAY
+        store.add_results(
+            [CheckResult("a.rows", "a", "a", "a", Status.PASS, metric_name="row_count",
+                         metric_value=100, expected_min=50, data_timestamp=moment)],
+            moment,
+        )  # fmt: skip
+        History(connection, "dev", "run-1").put(
+            MetricValue("a.rows", "a", "row_count", FIRST + day * DAY, value, origin="recomputed")
+            for day, value in enumerate([90.0] * 50 + [10.0] + [90.0] * 50)
+        )
+        connection.commit()
+    [found] = Backtester(load_config(tmp_path)).backtest().backtests
+
+    assert 101 == found.judged
+    assert 100.0 == found.check.histories[0].values[-1]
+    assert [np.datetime64("2024-02-20")] == [a.moment.astype("M8[D]") for a in found.alarms]
+
+
+def test_a_seed_of_the_command_line_gives_the_same_bytes(project: Path) -> None:
+    """A report can be compared with that of yesterday."""
+    arguments = ("--json", "shop.volume", "-i", "drop=10%", "--samples", "20", "--seed", "3")
+
+    assert rampart(project, *arguments).stdout == rampart(project, *arguments).stdout
+
+
+def test_settings_are_the_same_from_python(project: Path) -> None:
+    """`Backtester` is what the command calls."""
+    settings = Settings(injections=(parse_injection("outage"),), samples=5)
+    [found] = Backtester(project).backtest(["shop.visits"], settings).backtests
+
+    assert (5, 5) == (found.detections[0].share.tries, found.detections[0].share.hits)
