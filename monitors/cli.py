@@ -18,6 +18,7 @@ from monitors import (
     cli_checks,
     cli_db,
     cli_deliveries,
+    cli_purge,
     cli_quarantine,
     cli_report,
 )
@@ -251,6 +252,7 @@ cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
+cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)
 
