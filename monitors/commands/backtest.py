@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -15,9 +16,14 @@ from monitors.commands.runner import Runner
 from monitors.config import FILE_NAME
 from monitors.config_volumes import Volume
 from monitors.errors import UsageError
-from monitors.scan import volume
 from monitors.scan.backtest import Backtest, Check, Settings, backtest
-from monitors.scan.backtest_checks import Judge, ThresholdCheck, VolumeCheck, history_of
+from monitors.scan.backtest_checks import (
+    JudgeAll,
+    ThresholdCheck,
+    VolumeCheck,
+    each_by_the_latest,
+    history_of,
+)
 from monitors.scan.backtest_report import Report
 from monitors.scan.bounds import Bounds, parse_bounds
 from monitors.scan.buckets import LOOKED_AT
@@ -32,6 +38,9 @@ from monitors.warehouse.connection import connect
 log = logs.get_logger("Backtest")
 
 VERDICTS = "monitoring.volume_verdicts"
+NO_HISTORY = "no history yet"
+NO_BOUNDS = "no bounds to hold a value against"
+OWN_BOUNDS = "bounds of its own in each run"
 _BUCKETS_A_DAY = {"day": 1, "hour": 24}
 
 
@@ -43,7 +52,8 @@ class _Found:
     definitions: dict[str, Definition] = field(default_factory=dict)
     suites: dict[str, str] = field(default_factory=dict)
     """{check_id: suite}."""
-    without_history: list[str] = field(default_factory=list)
+    not_replayed: dict[str, str] = field(default_factory=dict)
+    """{check_id: why}."""
 
 
 class Backtester(Runner):
@@ -65,9 +75,13 @@ class Backtester(Runner):
         found = self._read()
         chosen, without = _selected(found, select)
         if not chosen:
+            environment = f"in environment `{self.config.environment}`"
+            if select and NO_HISTORY not in without.values():
+                whys = "; ".join(f"{name}: {why}" for name, why in without.items())
+                raise UsageError(f"nothing to replay {environment}: {whys}")
             names = f" of {', '.join(without)}" if select else ""
             raise UsageError(
-                f"no history{names} in environment `{self.config.environment}` yet:"
+                f"no history{names} {environment} yet:"
                 " run `rampart scan` after each load, it keeps what it measures"
             )
         if threshold is not None:
@@ -78,7 +92,7 @@ class Backtester(Runner):
             environment=self.config.environment,
             settings=settings,
             backtests=backtests,
-            without_history=without,
+            not_replayed=without,
             diffs=self._diffs(backtests, found.definitions),
         )
 
@@ -101,7 +115,7 @@ class Backtester(Runner):
                 if check.series:
                     found.checks.append(check)
                 else:
-                    found.without_history.append(check.check_id)
+                    found.not_replayed[check.check_id] = NO_HISTORY
             stored = history.verdict_series()
         reading = {name for names in readers.values() for name in names}
         for check_id, group in groupby(stored, key=lambda each: each.check_id):
@@ -109,15 +123,18 @@ class Backtester(Runner):
             if check_id in reading:
                 continue  # it says what its volume says
             found.suites[check_id] = series[0].suite_name
-            bounds = _bounds_of(definitions.get(check_id), series[-1])
-            if bounds is None:
-                found.without_history.append(check_id)
+            definition = definitions.get(check_id)
+            bounds = _bounds_of(definition, series[-1])
+            if definition is not None and "evidence" in definition.attributes:
+                found.not_replayed[check_id] = OWN_BOUNDS
+            elif bounds is None:
+                found.not_replayed[check_id] = NO_BOUNDS
             else:
                 found.checks.append(_threshold_check(check_id, series, bounds, bad))
         for check_id, definition in definitions.items():
             if check_id not in found.suites and check_id not in reading:
                 found.suites[check_id] = definition.suite
-                found.without_history.append(check_id)
+                found.not_replayed[check_id] = NO_HISTORY
         return found
 
     # ---------------------------------------------------------------- what to change
@@ -146,9 +163,10 @@ class Backtester(Runner):
 # -------------------------------------------------------------------- checks from stored rows
 
 
-def judge_of(_settings: Volume) -> Judge:
-    """How a scan judges the latest bucket of a volume."""
-    return volume.judge_latest
+def judge_of(settings: Volume) -> JudgeAll:
+    """How a scan judges the buckets of a volume."""
+    look_back = LOOKED_AT[settings.every].days * _BUCKETS_A_DAY[settings.every]
+    return partial(each_by_the_latest, look_back=look_back)
 
 
 def _volume_check(
@@ -170,7 +188,6 @@ def _volume_check(
         ],
         strictness=settings.sensitivity,
         judge=judge_of(settings),
-        look_back=LOOKED_AT[settings.every].days * _BUCKETS_A_DAY[settings.every],
         read_by=tuple(read_by),
     )
 
@@ -233,10 +250,10 @@ def _readers(
 # -------------------------------------------------------------------- what is asked
 
 
-def _selected(found: _Found, select: Sequence[str]) -> tuple[list[Check], list[str]]:
-    """(checks to replay, names of checks without a history) that are named; all without a name."""
+def _selected(found: _Found, select: Sequence[str]) -> tuple[list[Check], dict[str, str]]:
+    """(checks to replay, those that cannot be, and why) that are named; all without a name."""
     if not select:
-        return list(found.checks), found.without_history
+        return list(found.checks), found.not_replayed
     datasets = {each.check_id: each.dataset for each in found.checks}
     datasets |= {each.check_id: each.dataset for each in found.definitions.values()}
     readers = {each.check_id: each.read_by for each in found.checks}
@@ -259,7 +276,7 @@ def _selected(found: _Found, select: Sequence[str]) -> tuple[list[Check], list[s
     wanted = set().union(*names.values())
     return (
         [each for each in found.checks if each.check_id in wanted],
-        [each for each in found.without_history if each in wanted],
+        {name: why for name, why in found.not_replayed.items() if name in wanted},
     )
 
 

@@ -99,8 +99,8 @@ class Check(Protocol):
         """Judge each value of the history at `place` by those before it; none before `since`."""
         ...
 
-    def fires_above(self, place: int, values: Floats, at: int) -> float:
-        """The same for one value when the history was `values`; nothing after `at` is read."""
+    def fires_above(self, place: int, values: Floats, first: int, end: int) -> Floats:
+        """From `first` to before `end`, when the history was `values`; nothing later is read."""
         ...
 
     def candidates(self, fires_above: Floats) -> list[float]:
@@ -378,8 +378,7 @@ def _inject(check: Check, clean: _Clean, injection: Injection, settings: Setting
     found = np.full((len(starts), within), np.inf)
     for row, (place, start) in enumerate(starts):
         changed = injection.into(clean.histories[place].values, start, within, random)
-        for bucket in range(within):
-            found[row, bucket] = check.fires_above(place, changed, start + bucket)
+        found[row] = check.fires_above(place, changed, start, start + within)
     return _Tried(injection, within, np.where(np.isnan(found), np.inf, found), eligible)
 
 

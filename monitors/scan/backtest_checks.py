@@ -13,8 +13,8 @@ from monitors.scan import volume
 from monitors.scan.backtest import Floats, History, Moments, Replayed, Step
 from monitors.scan.bounds import Bounds, outward
 
-Judge = Callable[[volume.Series, float], volume.Judgement]
-"""Judges the last bucket of a series at a sensitivity; what is after it is not there to be seen."""
+JudgeAll = Callable[[volume.Series, int, int, float], Sequence[volume.Judgement]]
+"""Judges the buckets from a place to before another at a sensitivity, each by those before it."""
 
 _TINY = 1e-9
 SENSITIVITIES = (
@@ -35,10 +35,8 @@ class VolumeCheck:
     dataset: str
     segments: Sequence[str]
     series: Sequence[volume.Series]
+    judge: JudgeAll
     strictness: float = 1.0
-    judge: Judge = volume.judge_latest
-    look_back: int | None = None
-    """So many buckets, the judged one among them, the scan takes from the store."""
     read_by: tuple[str, ...] = ()
     """SodaCL checks that read its verdict."""
 
@@ -73,22 +71,22 @@ class VolumeCheck:
     def replay(self, place: int, since: np.datetime64 | None) -> Replayed:
         series = self.series[place]
         length = len(series.counts)
-        found = np.full((4, length), np.nan)
-        kinds: list[str | None] = [None] * length
         first = 0 if since is None else int(np.searchsorted(self.histories[place].starts, since))
-        for at in range(first, length):
-            until = self._until(series, series.counts, at)
-            judged = self.judge(until, self.strictness)
-            if not judged.is_blind:
-                above = self._fires_above(until, judged)
-                found[:, at] = above, judged.expected, judged.lower, judged.upper
-                kinds[at] = judged.kind
+        judged = self.judge(series, first, length, self.strictness)
+        found = np.full((4, length), np.nan)
+        found[0, first:] = self._fires_above(series, first, length, judged)
+        found[1:, first:] = [
+            [np.nan if each.is_blind else getattr(each, name) for each in judged]
+            for name in ("expected", "lower", "upper")
+        ]
+        kinds = [None] * first + [each.kind for each in judged]
         return Replayed(found[0], found[1], found[2], found[3], kinds)
 
-    def fires_above(self, place: int, values: Floats, at: int) -> float:
-        until = self._until(self.series[place], values, at)
-        judged = self.judge(until, self.strictness)
-        return np.nan if judged.is_blind else self._fires_above(until, judged)
+    def fires_above(self, place: int, values: Floats, first: int, end: int) -> Floats:
+        series = replace(self.series[place], counts=values)
+        return self._fires_above(
+            series, first, end, self.judge(series, first, end, self.strictness)
+        )
 
     def candidates(self, fires_above: Floats) -> list[float]:
         return list(SENSITIVITIES)
@@ -96,30 +94,59 @@ class VolumeCheck:
     def wording(self, strictness: float) -> str:
         return f"sensitivity {strictness:g}"
 
-    def _fires_above(self, until: volume.Series, judged: volume.Judgement) -> float:
+    def _fires_above(
+        self, series: volume.Series, first: int, end: int, judged: Sequence[volume.Judgement]
+    ) -> Floats:
         """Scores grow in proportion to the sensitivity; that of an outage is certain at any."""
-        if until.counts[-1] == 0 and self.judge(until, _TINY).is_anomalous:
-            return 0.0
-        return self.strictness / judged.score if judged.score > 0 else np.inf
+        scores = np.array([np.nan if each.is_blind else each.score for each in judged])
+        with np.errstate(divide="ignore"):
+            above = self.strictness / np.maximum(scores, 0.0)
+        nothing = np.flatnonzero((series.counts[first:end] == 0) & (scores > 1))
+        for at in nothing.tolist():
+            place = first + at
+            [certain] = self.judge(series, place, place + 1, _TINY)
+            if certain.is_anomalous:
+                above[at] = 0.0
+        return np.asarray(above)
 
-    def _until(self, series: volume.Series, counts: Floats, at: int) -> volume.Series:
-        """The series as it was when the bucket `at` was judged."""
-        seen = slice(max(0, at + 1 - self.look_back) if self.look_back else 0, at + 1)
-        return volume.Series(
-            starts=series.starts[seen],
-            counts=counts[seen],
-            frequency=series.frequency,
-            holiday=None if series.holiday is None else series.holiday[seen],
-            near_holiday=None if series.near_holiday is None else series.near_holiday[seen],
-            excluded=None if series.excluded is None else series.excluded[seen],
-        )
+
+def each_by_the_latest(
+    series: volume.Series, first: int, end: int, sensitivity: float, look_back: int | None = None
+) -> list[volume.Judgement]:
+    """Bucket after bucket as a scan judges it; it takes the last `look_back` from the store."""
+    return [
+        volume.judge_latest(_until(series, at + 1, look_back), sensitivity)
+        for at in range(first, end)
+    ]
+
+
+def _until(series: volume.Series, end: int, look_back: int | None) -> volume.Series:
+    """The series as it was when the bucket before `end` had just come."""
+    seen = slice(max(0, end - look_back) if look_back else 0, end)
+    return volume.Series(
+        starts=series.starts[seen],
+        counts=series.counts[seen],
+        frequency=series.frequency,
+        holiday=None if series.holiday is None else series.holiday[seen],
+        near_holiday=None if series.near_holiday is None else series.near_holiday[seen],
+        excluded=None if series.excluded is None else series.excluded[seen],
+    )
 
 
 # -------------------------------------------------------------------- thresholds
 
 
 _ROW_COUNTS = ("row_count", "rows", "records", "entries", "events", "deliveries")
-_FAULT_COUNTS = ("missing", "invalid", "duplicate", "failed", "orphan", "unaccounted", "percent")
+_FAULT_COUNTS = (
+    "missing",
+    "invalid",
+    "duplicate",
+    "failed",
+    "orphan",
+    "unaccounted",
+    "percent",
+    "change",
+)
 
 
 @dataclass(frozen=True)
@@ -183,8 +210,8 @@ class ThresholdCheck:
             upper=np.full(length, np.inf if self.bounds.high is None else self.bounds.high),
         )
 
-    def fires_above(self, place: int, values: Floats, at: int) -> float:
-        return float(self._fires_above(values[at : at + 1])[0])
+    def fires_above(self, place: int, values: Floats, first: int, end: int) -> Floats:
+        return self._fires_above(values[first:end])
 
     def candidates(self, fires_above: Floats) -> list[float]:
         known = np.unique(fires_above[np.isfinite(fires_above)])

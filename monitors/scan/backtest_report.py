@@ -28,8 +28,8 @@ class Report:
     environment: str
     settings: Settings
     backtests: Sequence[Backtest]
-    without_history: Sequence[str] = ()
-    """Checks of the files that never had a value."""
+    not_replayed: Mapping[str, str] = field(default_factory=dict)
+    """{check_id: why it cannot be replayed}."""
     diffs: Mapping[str, str] = field(default_factory=dict)
     """{check_id: the recommended change as a unified diff}."""
 
@@ -40,7 +40,7 @@ class Report:
     @property
     def budget(self) -> AlarmBudget:
         """Alarms that all of them together are expected to raise by chance."""
-        return budget_of(self.backtests, len(self.without_history))
+        return budget_of(self.backtests, len(self.not_replayed))
 
     def as_object(self) -> dict[str, Any]:
         """Plain values only; moments as ISO 8601, numbers that are none as null."""
@@ -51,17 +51,17 @@ class Report:
             "seed": self.settings.seed,
             "budget": {**asdict(budget), "days_between": budget.days_between},
             "exceeded": [each.check.check_id for each in self.exceeded],
-            "without_history": list(self.without_history),
+            "not_replayed": dict(self.not_replayed),
             "checks": [
                 _check(each, self.diffs.get(each.check.check_id)) for each in self.backtests
             ],
         }
 
 
-def budget_of(backtests: Sequence[Backtest], without_history: int = 0) -> AlarmBudget:
-    """The budget of a set of checks; those that are blind, or never had a value, are unknown."""
+def budget_of(backtests: Sequence[Backtest], not_replayed: int = 0) -> AlarmBudget:
+    """The budget of a set of checks; those that are blind, or were not replayed, are unknown."""
     rates: list[AlarmRate | None] = [each.rate for each in backtests]
-    return expected_alarms([*rates, *[None] * without_history])
+    return expected_alarms([*rates, *[None] * not_replayed])
 
 
 def _check(found: Backtest, diff: str | None) -> dict[str, Any]:

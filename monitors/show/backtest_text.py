@@ -29,7 +29,8 @@ def text_of(report: Object) -> str:
         "too little history",
         [f"{each['check_id']} ({each['judged']} over {each['days']:.0f} days)" for each in blind],
     )
-    lines += _names("no history yet", report["without_history"])
+    for why in dict.fromkeys(report["not_replayed"].values()):
+        lines += _names(why, [name for name, of in report["not_replayed"].items() if of == why])
     if lines and lines[-1]:
         lines.append("")
     return "\n".join([*lines, budget_line(report["budget"])]) + "\n"

@@ -57,6 +57,11 @@ checks for shop.orders:
       identity: shop.enough
   - duplicate_count(id) = 0:
       identity: shop.unique
+  - alarms = 0:
+      identity: shop.by_evidence
+      alarms query: select 0
+      attributes:
+        evidence: select 900, 850, 950, 0.1, 'as usual'
   - missing_count(id) = 0:
       identity: shop.never_ran
 """
@@ -95,6 +100,7 @@ def fill(connection: Any) -> None:
         rejected = 0.05 if day in (40, 41, 80, 100, 110, 119) else 0.01 + 0.01 * random.random()
         values = {"shop.rejected": ("rejected_share", rejected, None, 0.05),
                   "shop.enough": ("row_count", 600 + day, 500, None),
+                  "shop.by_evidence": ("rows", 900 + day % 7, 850, 950),
                   "shop.unique": ("duplicate_count", 0, None, 0),
                   "shop.volume": ("volume_alarms", 0, None, 0)}  # fmt: skip
         store.add_results(
@@ -144,8 +150,12 @@ def test_every_check_with_a_history_is_replayed(project: Path) -> None:
 
     assert {"volume.shop.visits", "shop.rejected", "shop.enough", "shop.unique"} == set(checks)
     assert ["shop.volume"] == checks["volume.shop.visits"]["read_by"]
-    assert ["volume.shop.empty", "shop.never_ran"] == found["without_history"]
-    assert (4, 2) == (found["budget"]["known"], found["budget"]["unknown"])
+    assert {
+        "volume.shop.empty": "no history yet",
+        "shop.never_ran": "no history yet",
+        "shop.by_evidence": "bounds of its own in each run",
+    } == found["not_replayed"]
+    assert (4, 3) == (found["budget"]["known"], found["budget"]["unknown"])
     assert found["budget"]["per_month"] == pytest.approx(6.5 / 4, rel=0.1)
 
 
@@ -205,6 +215,7 @@ def test_the_budget_is_the_exit_code(project: Path, arguments: tuple[str, ...], 
     [
         (("shop.rejcted",), "no check of this id, suite or dataset; near are: shop.rejected"),
         (("shop.never_ran",), "no history of shop.never_ran in environment `dev` yet: run `ramp"),
+        (("shop.by_evidence",), "nothing to replay in environment `dev`: shop.by_evidence: bou"),
         (("--inject", "dorp"), "--inject: found `dorp`, allowed is drop, outage"),
         (("--max-alarms", "2"), "--max-alarms: found `2`, allowed is a number per day"),
         (("--threshold", "<= 1"), "--threshold: of one check only, 4 are chosen; name it"),

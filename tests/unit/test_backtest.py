@@ -11,11 +11,17 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from monitors.commands.backtest import judge_of
 from monitors.config_volumes import Volume
 from monitors.scan.backtest import Backtest, Floats, History, Settings, backtest, starts_of
-from monitors.scan.backtest_checks import SENSITIVITIES, ThresholdCheck, VolumeCheck, history_of
+from monitors.scan.backtest_checks import (
+    SENSITIVITIES,
+    ThresholdCheck,
+    VolumeCheck,
+    each_by_the_latest,
+    history_of,
+)
 from monitors.scan.bounds import Bounds, parse_bounds
-from monitors.scan.buckets import LOOKED_AT
 from monitors.scan.inject import parse_injection
 from monitors.scan.volume import Series, judge_latest
 from monitors.scan.volumes import due, judge, series_of
@@ -41,7 +47,7 @@ def volume_check(counts: Floats, excluded: slice | None = None, **more: object) 
     if excluded is not None:
         bad[excluded] = True
     series = Series(starts, counts, "day", excluded=bad)
-    return VolumeCheck("shop.visits", [""], [series], **more)  # type: ignore[arg-type]
+    return VolumeCheck("shop.visits", [""], [series], each_by_the_latest, **more)  # type: ignore[arg-type]
 
 
 def tried(check: VolumeCheck | ThresholdCheck, *faults: str, **more: object) -> Backtest:
@@ -162,9 +168,7 @@ def test_it_fires_exactly_where_the_scan_would_have(zone: str) -> None:
     bad = [BadPeriod(1, None, None, MONDAY + 44 * DAY, MONDAY + 46 * DAY, "x", "ann", MONDAY)]
     stored = StoredSeries("", tuple(starts), tuple(counts))
     series = series_of(starts, counts, volume, bad)
-    check = VolumeCheck(
-        "shop.visits", [""], [series], volume.sensitivity, look_back=LOOKED_AT["day"].days
-    )
+    check = VolumeCheck("shop.visits", [""], [series], judge_of(volume), volume.sensitivity)
     live = judge(
         replace(due(stored, {}, "day"), places=tuple(range(60))), "shop.visits", volume, bad
     )

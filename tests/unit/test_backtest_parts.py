@@ -318,7 +318,7 @@ def report() -> dict[str, Any]:
         tried(threshold_check([1.0] * 5, ">= 1", "row_count"), "drop=50%"),
     ]
     diffs = {"shop.check": "--- a/<x>\n+++ b/<x>\n-<= 0.03\n+<= 0.05\n"}
-    return Report("dev", Settings(), found, ["a.b"], diffs).as_object()
+    return Report("dev", Settings(), found, {"a.b": "no history yet"}, diffs).as_object()
 
 
 def test_the_page_asks_nobody_and_needs_no_script(report: dict[str, Any]) -> None:
