@@ -24,7 +24,7 @@ from monitors.scan.backtest_checks import (
     each_by_the_latest,
     history_of,
 )
-from monitors.scan.backtest_report import Report
+from monitors.scan.backtest_report import NO_BOUNDS, NO_HISTORY, OWN_BOUNDS, Report
 from monitors.scan.bounds import Bounds, parse_bounds
 from monitors.scan.buckets import LOOKED_AT
 from monitors.scan.checks_files import Definition, find_files, read_definitions
@@ -38,9 +38,6 @@ from monitors.warehouse.connection import connect
 log = logs.get_logger("Backtest")
 
 VERDICTS = "monitoring.volume_verdicts"
-NO_HISTORY = "no history yet"
-NO_BOUNDS = "no bounds to hold a value against"
-OWN_BOUNDS = "bounds of its own in each run"
 _BUCKETS_A_DAY = {"day": 1, "hour": 24}
 
 

@@ -20,6 +20,10 @@ from monitors.scan.backtest import (
 )
 from monitors.scan.chance import DAYS_A_MONTH, AlarmBudget, AlarmRate, expected_alarms
 
+NO_HISTORY = "no history yet"
+NO_BOUNDS = "no bounds, so no alarm by chance"
+OWN_BOUNDS = "bounds of its own in each run"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -40,7 +44,8 @@ class Report:
     @property
     def budget(self) -> AlarmBudget:
         """Alarms that all of them together are expected to raise by chance."""
-        return budget_of(self.backtests, len(self.not_replayed))
+        unknown = [why for why in self.not_replayed.values() if why != NO_BOUNDS]
+        return budget_of(self.backtests, len(unknown))
 
     def as_object(self) -> dict[str, Any]:
         """Plain values only; moments as ISO 8601, numbers that are none as null."""

@@ -141,9 +141,12 @@ class _Frame:
     def around(cls, times: Sequence[float], series: Object, *, from_zero: bool) -> _Frame:
         values = [value for value in series["values"] if value is not None] or [0.0]
         if from_zero:
-            most = max(values)
+            most = min(
+                max(values), 4 * sorted(values)[int(0.98 * (len(values) - 1))] or max(values)
+            )
             upper = [value for value in series["upper"] if value is not None]
-            high = max(most, min(max(upper, default=most), 1.6 * most))  # a wide band goes out
+            # a wide band, and a single spike, go out of the picture
+            high = max(most, min(max(upper, default=most), 1.6 * most))
             return cls(times[0], times[-1], 0.0, high * 1.05)
         limits = [
             limit for limit in (series["lower"][-1], series["upper"][-1]) if limit is not None

@@ -79,7 +79,10 @@ def alarm_text(alarm: Object, check: Object) -> str:
     """`312 rows, expected 1,122 (1,040 to 1,210), red for 2 days`."""
     unit = " rows" if check["kind"] == "volume" else ""
     said = f"{number_text(alarm['value'])}{unit}"
-    allowed = bounds_text(_rounded(alarm["lower"]), _rounded(alarm["upper"]))
+    ends = alarm["lower"], alarm["upper"]
+    if check["kind"] == "volume":  # bounds of a volume are no whole rows
+        ends = _whole(alarm["lower"]), _whole(alarm["upper"])
+    allowed = bounds_text(*ends)
     if alarm["expected"] is not None:
         said += f", expected {number_text(round(alarm['expected']))} ({allowed})"
     elif allowed:
@@ -213,6 +216,5 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _rounded(value: float | None) -> float | None:
-    """Bounds of a volume are no whole rows."""
-    return round(value) if value is not None and abs(value) >= 100 else value
+def _whole(value: float | None) -> float | None:
+    return None if value is None else round(value)

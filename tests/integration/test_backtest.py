@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monitors import cli_backtest
 from monitors.commands.backtest import Backtester
 from monitors.config import load_config
 from monitors.errors import UsageError
@@ -120,32 +122,54 @@ def fill(connection: Any) -> None:
 
 
 @pytest.fixture
-def project(shop: tuple[Path, Target], use: Callable[[Target], None]) -> Path:
+def project(
+    shop: tuple[Path, Target], use: Callable[[Target], None], monkeypatch: pytest.MonkeyPatch
+) -> Path:
     use(shop[1])
+    monkeypatch.chdir(shop[0])
     return shop[0]
 
 
-def rampart(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "monitors.cli", "--log-level", "error", "backtest", *arguments],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+@dataclass
+class Done:
+    """How the command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
 
 
-def report(project: Path, *arguments: str) -> dict[str, Any]:
-    done = rampart(project, "--json", *arguments)
-    assert (0, "") == (done.returncode, done.stderr)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+@pytest.fixture
+def rampart(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """The command in this process; errors come through as they are raised."""
+
+    def run(*arguments: str) -> Done:
+        code = cli_backtest.backtest.main(list(arguments), standalone_mode=False)
+        return Done(int(code), *capsys.readouterr())
+
+    return run
 
 
-def test_every_check_with_a_history_is_replayed(project: Path) -> None:
+@pytest.fixture
+def report(project: Path, rampart: Callable[..., Done]) -> Callable[..., dict[str, Any]]:
+    """What `--json` prints."""
+
+    def read(*arguments: str) -> dict[str, Any]:
+        done = rampart("--json", *arguments)
+        assert (0, "") == (done.code, done.err)
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    return read
+
+
+Run = Callable[..., Done]
+Report = Callable[..., dict[str, Any]]
+
+
+def test_every_check_with_a_history_is_replayed(report: Report) -> None:
     """Volumes and thresholds; what reads a volume is named there and not counted twice."""
-    found = report(project)
+    found = report()
     checks = {each["check_id"]: each for each in found["checks"]}
 
     assert {"volume.shop.visits", "shop.rejected", "shop.enough", "shop.unique"} == set(checks)
@@ -159,9 +183,9 @@ def test_every_check_with_a_history_is_replayed(project: Path) -> None:
     assert found["budget"]["per_month"] == pytest.approx(6.5 / 4, rel=0.1)
 
 
-def test_the_outage_is_an_alarm_and_the_migration_is_known(project: Path) -> None:
+def test_the_outage_is_an_alarm_and_the_migration_is_known(report: Report) -> None:
     """The moment, what was expected, and that nobody counts a known-bad period."""
-    [check] = report(project, "shop.visits")["checks"]
+    [check] = report("shop.visits")["checks"]
     alarms = {each["moment"][:10]: each["is_known_bad"] for each in check["alarms"]}
 
     assert {"2024-03-01": False, "2024-03-31": True} == alarms
@@ -188,14 +212,14 @@ def test_it_fires_where_a_scan_of_each_day_would_have(project: Path) -> None:
     assert 2 <= sum(live) <= 5
 
 
-def test_the_bound_of_the_file_counts_and_not_that_of_the_day(project: Path) -> None:
+def test_the_bound_of_the_file_counts_and_not_that_of_the_day(project: Path, rampart: Run) -> None:
     """0.05 was allowed when it ran, today's file says 0.03; a recommendation as a diff."""
-    done = rampart(project, "shop.rejected", "--max-alarms", "1/month")
+    done = rampart("shop.rejected", "--max-alarms", "1/month")
 
-    assert 1 == done.returncode
-    assert "alarms      5, 1.27 a month" in done.stdout
-    assert "+  - rejected_share <= 0.05:" in done.stdout
-    assert done.stderr.startswith("!! ALERT: ALARM BUDGET EXCEEDED !! - shop.rejected raises 1.27")
+    assert 1 == done.code
+    assert "alarms      5, 1.27 a month" in done.out
+    assert "+  - rejected_share <= 0.05:" in done.out
+    assert done.err.startswith("!! ALERT: ALARM BUDGET EXCEEDED !! - shop.rejected raises 1.27")
     assert CHECKS == (project / "checks" / "shop.yml").read_text()
 
 
@@ -205,9 +229,10 @@ def test_the_bound_of_the_file_counts_and_not_that_of_the_day(project: Path) -> 
      (("--max-alarms", "1/month"), 1), (("shop.unique", "--max-alarms", "0/month"), 0),
      (("shop.rejected", "--threshold", "<= 0.05", "--max-alarms", "0/month"), 0)],
 )  # fmt: skip
-def test_the_budget_is_the_exit_code(project: Path, arguments: tuple[str, ...], code: int) -> None:
+@pytest.mark.usefixtures("project")
+def test_the_budget_is_the_exit_code(rampart: Run, arguments: tuple[str, ...], code: int) -> None:
     """Only where one is given, and for each check by itself."""
-    assert code == rampart(project, *arguments).returncode
+    assert code == rampart(*arguments).code
 
 
 @pytest.mark.parametrize(
@@ -224,15 +249,17 @@ def test_the_budget_is_the_exit_code(project: Path, arguments: tuple[str, ...], 
         (("shop.unique", "--html", "/proc/no/page.html"), "--html: /proc/no/page.html cannot be"),
     ],
 )
+@pytest.mark.usefixtures("project")
 def test_what_cannot_be_done_is_one_line(
-    project: Path, arguments: tuple[str, ...], said: str
+    rampart: Run, arguments: tuple[str, ...], said: str
 ) -> None:
-    """On stderr, exit code 2."""
-    done = rampart(project, *arguments)
+    """What was found, what is allowed; exit code 2."""
+    with pytest.raises(UsageError) as error:
+        rampart(*arguments)
 
-    assert (2, 1) == (done.returncode, len(done.stderr.splitlines()))
-    assert done.stderr.startswith("rampart: ")
-    assert said in done.stderr
+    assert said in str(error.value)
+    assert 1 == len(str(error.value).splitlines())
+    assert 2 == error.value.exit_code
 
 
 def test_no_history_at_all_says_what_to_do(
@@ -241,9 +268,16 @@ def test_no_history_at_all_says_what_to_do(
     """An empty store: one line, exit code 2."""
     use(warehouse)
     (tmp_path / "rampart.yml").write_text(RAMPART_YML)
-    done = rampart(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "monitors.cli", "--log-level", "error", "backtest"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
 
-    assert 2 == done.returncode
+    assert (2, 1) == (done.returncode, len(done.stderr.splitlines()))
     assert "no history in environment `dev` yet: run `rampart scan` after each" in done.stderr
 
 
@@ -257,10 +291,10 @@ def test_another_environment_has_another_history(
         Backtester(load_config(project)).backtest()
 
 
-def test_injected_faults_are_found_as_the_report_says(project: Path, tmp_path: Path) -> None:
+def test_injected_faults_are_found_as_the_report_says(report: Report, tmp_path: Path) -> None:
     """All of an outage and nearly all of a lost half; and the picture is one file."""
     page = tmp_path / "pictures" / "backtest.html"
-    found = report(project, "shop.volume", "-i", "outage", "-i", "drop=50%", "--html", str(page))
+    found = report("shop.volume", "-i", "outage", "-i", "drop=50%", "--html", str(page))
     outage, drop = found["checks"][0]["injections"]
 
     assert 1.0 == outage["detected"]
@@ -310,11 +344,12 @@ def test_recomputed_values_are_history_too(
     assert [np.datetime64("2024-02-20")] == [a.moment.astype("M8[D]") for a in found.alarms]
 
 
-def test_a_seed_of_the_command_line_gives_the_same_bytes(project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_a_seed_of_the_command_line_gives_the_same_bytes(rampart: Run) -> None:
     """A report can be compared with that of yesterday."""
     arguments = ("--json", "shop.volume", "-i", "drop=10%", "--samples", "20", "--seed", "3")
 
-    assert rampart(project, *arguments).stdout == rampart(project, *arguments).stdout
+    assert rampart(*arguments).out == rampart(*arguments).out
 
 
 def test_settings_are_the_same_from_python(project: Path) -> None:
