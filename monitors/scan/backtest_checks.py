@@ -104,7 +104,8 @@ class VolumeCheck:
         nothing = np.flatnonzero((series.counts[first:end] == 0) & (scores > 1))
         for at in nothing.tolist():
             place = first + at
-            [certain] = self.judge(series, place, place + 1, _TINY)
+            with np.errstate(over="ignore"):  # its bounds are beyond all numbers
+                [certain] = self.judge(series, place, place + 1, _TINY)
             if certain.is_anomalous:
                 above[at] = 0.0
         return np.asarray(above)

@@ -128,18 +128,23 @@ def test_the_same_seed_gives_the_same_report() -> None:
 
 
 def test_red_values_in_a_row_are_one_alarm_and_a_known_bad_one_is_none() -> None:
-    """The outage of two days is one alarm; that in the migration is shown and not counted."""
-    counts = weeks(20)
-    counts[80:82] = 0
-    counts[100] = 0
-    found = tried(volume_check(counts, slice(100, 101)))
-    wrong = [each for each in found.alarms if not each.is_known_bad]
+    """Two red runs are one alarm; that of the migration is shown and not counted."""
+    values = np.full(60, 0.01)
+    values[[20, 21, 40, 41, 42]] = 0.5
+    moments = np.datetime64("2024-01-01") + np.arange(60)
+    migration = (np.datetime64("2024-02-10"), np.datetime64("2024-02-12"))
+    history = history_of("", moments, values, [migration])
+    check = ThresholdCheck("a", "b", "share", Bounds(high=0.1), [history])
+    found = backtest(check, Settings())
 
-    assert [np.datetime64("2024-03-21")] == [each.moment.astype("M8[D]") for each in wrong]
-    assert [True] == [each.values >= 2 for each in wrong]
-    assert [0.0] == [each.value for each in found.alarms if each.is_known_bad]
+    assert [(20, 2, False), (40, 3, True)] == [
+        (int((each.moment - history.starts[0]).astype("m8[D]").astype(int)), each.values,
+         each.is_known_bad)
+        for each in found.alarms
+    ]  # fmt: skip
     assert found.rate is not None
-    assert 1 == found.rate.alarms
+    assert (1, 58) == (found.rate.alarms, found.judged)
+    assert found.months == pytest.approx(58 / 30.4375)
 
 
 @pytest.mark.parametrize("days", [0, 5, 20, 35])
