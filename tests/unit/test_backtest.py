@@ -288,13 +288,13 @@ def test_a_low_bound_moves_up_where_it_finds_more() -> None:
 
 
 def test_a_bound_is_not_kept_by_being_red_for_months() -> None:
-    """A growing table: one alarm of a hundred days is no quiet check."""
-    found = tried(threshold_check([600.0 + day for day in range(120)], ">= 500", "row_count"),
-                  "drop=20%")  # fmt: skip
+    """A growing table: one alarm of a hundred days is no quiet check, though it finds all."""
+    values = [600.0 + day for day in range(120)]
+    found = tried(threshold_check(values, ">= 500", "row_count"), "drop=5%")
+    then = found.recommendation.then
 
-    assert max(each.red_share for each in found.sweep) > 0.9
-    assert found.recommendation.then is not None
-    assert found.recommendation.then.red_share <= 0.0667
+    assert any(each.detected == 1 and each.alarms_per_month < 1 for each in found.sweep)
+    assert then is None or then.red_share <= 0.0667
 
 
 @pytest.mark.parametrize(

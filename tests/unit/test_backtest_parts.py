@@ -370,5 +370,5 @@ def test_a_long_series_is_drawn_small_and_no_dip_is_lost() -> None:
     line = re.search(r'<polyline class="values" points="([^"]*)"', page)
 
     assert line is not None
-    assert len(page) < 60_000
+    assert len(page) < 40_000
     assert "214.0" in {point.split(",")[1] for point in line[1].split()}
