@@ -10,6 +10,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import takewhile
 from typing import Literal, Protocol
 
@@ -130,7 +131,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A check that turned red."""
+    """A segment of a check that turned red."""
 
     segment: str
     moment: np.datetime64
@@ -193,6 +194,8 @@ class Backtest:
     tested: tuple[Bools, ...]
     """Per history, the values on which the check could have spoken and was asked."""
     alarms: tuple[Alarm, ...]
+    false_alarms: int
+    """Without those that began in a known-bad period; segments red together are one."""
     judged: int
     months: float
     rate: AlarmRate | None
@@ -229,6 +232,7 @@ def backtest(check: Check, settings: Settings) -> Backtest:
         replayed=replayed,
         tested=tested,
         alarms=alarms,
+        false_alarms=clean.counted(check.strictness),
         judged=clean.judged,
         months=clean.months,
         rate=rate,
@@ -286,7 +290,7 @@ class _Clean:
                     is_known_bad=bool(history.known_bad[start]),
                 )
 
-    @property
+    @cached_property
     def usual(self) -> tuple[Bools, ...]:
         """What was tested and is not known to be bad."""
         return tuple(
@@ -312,12 +316,25 @@ class _Clean:
         return self.months * DAYS_A_MONTH >= SHORTEST_DAYS and self.judged >= FEWEST_VALUES
 
     def rate(self, strictness: float) -> AlarmRate:
-        """Of all segments together, without alarms that began in a known-bad period."""
-        alarms = sum(
-            int((starts_of(self.firing(place, strictness)) & usual).sum())
-            for place, usual in enumerate(self.usual)
-        )
-        return AlarmRate(alarms, self.months)
+        return AlarmRate(self.counted(strictness), self.months)
+
+    def counted(self, strictness: float) -> int:
+        """Alarms that are false; segments that are red together are one, as the check is one."""
+        firing = [self.firing(place, strictness) for place in range(len(self.histories))]
+        if len(firing) == 1:
+            return int((starts_of(firing[0]) & self.usual[0]).sum())
+        moments, places = self._calendar
+        red, false = np.zeros((2, len(moments)), dtype=bool)
+        for at, fires, usual in zip(places, firing, self.usual, strict=True):
+            red[at[fires]] = True
+            false[at[fires & usual]] = True
+        return int((starts_of(red) & false).sum())
+
+    @cached_property
+    def _calendar(self) -> tuple[Moments, list[NDArray[np.int64]]]:
+        """Every moment of all segments, and where each segment's lie among them."""
+        moments = np.unique(np.concatenate([each.starts for each in self.histories]))
+        return moments, [np.searchsorted(moments, each.starts) for each in self.histories]
 
     def red_share(self, strictness: float) -> float:
         red = sum(

@@ -173,7 +173,8 @@ class ThresholdCheck:
         """Only a count of rows moves by the share of rows that a fault concerns."""
         name = self.metric.lower()
         values = np.concatenate([each.values for each in self.histories])
-        whole = bool(np.all((values >= 0) & (values == np.floor(values))))
+        known = values[np.isfinite(values)]
+        whole = bool(np.all((known >= 0) & (known == np.floor(known))))
         counts = any(word in name for word in _ROW_COUNTS) and not any(
             word in name for word in _FAULT_COUNTS
         )

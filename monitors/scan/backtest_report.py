@@ -82,6 +82,7 @@ def _check(found: Backtest, diff: str | None) -> dict[str, Any]:
         "status": "blind" if rate is None else "exceeded" if found.is_exceeded else "within",
         "judged": found.judged,
         "days": _number(found.months * DAYS_A_MONTH),
+        "false_alarms": found.false_alarms,
         "alarms_per_month": rate and _number(rate.per_month),
         "alarms_per_month_interval": rate and [_number(end) for end in rate.interval],
         "alarms": [_alarm(each) for each in found.alarms],

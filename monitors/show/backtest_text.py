@@ -138,8 +138,8 @@ def _since(check: Object) -> str:
 
 def _alarm_lines(check: Object, allowed: float) -> list[str]:
     alarms = check["alarms"]
-    false = sum(not each["is_known_bad"] for each in alarms)
-    said = f"  alarms      {false}"
+    known = sum(each["is_known_bad"] for each in alarms)
+    said = f"  alarms      {check['false_alarms']}"
     if check["alarms_per_month"] is not None:
         low, high = check["alarms_per_month_interval"]
         said += (
@@ -149,8 +149,8 @@ def _alarm_lines(check: Object, allowed: float) -> list[str]:
         said += "  EXCEEDED" if check["status"] == "exceeded" else ""
     else:
         said += "; " + check["recommendation"]["why"]
-    if false < len(alarms):
-        said += f"; and {len(alarms) - false} in known-bad periods"
+    if known:
+        said += f"; and {known} in known-bad periods"
     lines = [said]
     for alarm in alarms[-SHOWN_ALARMS:]:
         when = moment_text(alarm["moment"], check["step"])

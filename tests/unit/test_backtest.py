@@ -147,6 +147,24 @@ def test_red_values_in_a_row_are_one_alarm_and_a_known_bad_one_is_none() -> None
     assert found.months == pytest.approx(58 / 30.4375)
 
 
+def test_segments_that_are_red_together_are_one_alarm() -> None:
+    """An outage of everything is one call at night, not one per country; each is listed."""
+    moments = np.datetime64("2024-01-01") + np.arange(60)
+    whole, one, other = np.full((3, 60), 0.01)
+    whole[[10, 30]] = one[[10, 11, 50]] = other[[12, 40, 51]] = 0.5
+    check = ThresholdCheck(
+        "a", "b", "share", Bounds(high=0.1),
+        [history_of(name, moments[-len(values):], values, [])
+         for name, values in (("", whole), ("de", one[5:]), ("fr", other))],
+    )  # fmt: skip
+    found = backtest(check, Settings())
+
+    # 10 to 12 together, 30, 40, 50 to 51 together
+    assert 4 == found.false_alarms
+    assert 7 == len(found.alarms)
+    assert {"", "de", "fr"} == {each.segment for each in found.alarms}
+
+
 @pytest.mark.parametrize("days", [0, 5, 20, 35])
 def test_a_short_history_is_blind(days: int) -> None:
     """With what is there, and without a rate or a recommendation."""
