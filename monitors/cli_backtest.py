@@ -81,7 +81,9 @@ def backtest(
     found = report.as_object()
     if html is not None:
         _write(html, page_of(found))
-    click.echo(json.dumps(found) + "\n" if as_json else text_of(found), nl=False)
+    click.echo(
+        json.dumps(found, separators=(",", ":")) + "\n" if as_json else text_of(found), nl=False
+    )
     if html is not None and not as_json:
         click.echo(f"picture {html}")
     if max_alarms is None:

@@ -43,10 +43,11 @@ def budget_line(budget: Object) -> str:
     if not budget["known"]:
         return f"budget  unknown: {_count(unknown, 'check')} without enough history to say"
     days = budget["days_between"]
+    between = f"{days:.0f} days" if days >= 2 else f"{24 * days:.0f} hours"
     return (
         f"budget  {_count(budget['known'], 'check')} together: {rate_text(budget['per_month'])}"
         f" false alarms a month by chance (95 %: {rate_text(budget['low'])} to"
-        f" {rate_text(budget['high'])}), one in {number_text(round(days))} days{more}"
+        f" {rate_text(budget['high'])}), one in {between}{more}"
     )
 
 
