@@ -178,8 +178,11 @@ class _Past:
         period, odd = PERIOD[frequency], near | excluded
         even = steady(counts)
         usual = np.where(odd, np.nan, even)
-        median = _usual_before(even, usual, period, _WEEKS)
-        recent = _usual_before(even, usual, period, _RECENT_WEEKS)
+        median = _median(_weeks_before(usual, period, _WEEKS))
+        if np.isnan(median[period:]).any():  # then the odd ones, for want of others
+            odd_ones = _median(_weeks_before(even, period, _WEEKS))
+            median = np.where(np.isnan(median), odd_ones, median)
+        recent = _median(_weeks_before(usual, period, _RECENT_WEEKS))
         deviation = even - median
         known = np.where(odd, np.nan, deviation)
         level = _or_zero(_lagged(_rolling_median(known, _LEVEL[frequency]), 1))
@@ -199,14 +202,9 @@ class _Past:
                    np.clip(weights[1], 0.0, 0.95), learnt, holiday, near)  # fmt: skip
 
 
-def _usual_before(even: Floats, usual: Floats, period: int, weeks: int) -> Floats:
-    """The median of the same phase in the weeks before; of odd ones for want of others."""
-    found = _median(np.stack([_lagged(usual, period * week) for week in range(1, weeks + 1)], -1))
-    lacking = np.flatnonzero(np.isnan(found[period:])) + period
-    if len(lacking):
-        places = lacking[:, None] - period * np.arange(1, weeks + 1)
-        found[lacking] = _median(np.where(places >= 0, even[np.maximum(places, 0)], np.nan))
-    return found
+def _weeks_before(values: Floats, period: int, weeks: int) -> Floats:
+    """(bucket, week): the value of the same phase one week before, two, ...; NaN without any."""
+    return np.stack([_lagged(values, period * week) for week in range(1, weeks + 1)], axis=-1)
 
 
 def _weights(

@@ -80,18 +80,28 @@ def _share(change: float | None) -> str:
     """`: -72 %`, `: 3.1 times as many`, or nothing where nothing was expected."""
     if change is None:
         return ""
-    return f": {change:+.0%}".replace("%", " %") if change < 2 else f": {_times(change)}"
+    if change >= 2:
+        return f": {_times(change)} as many"
+    return f": {'+' if change > 0 else '-' if change < 0 else ''}{_percent(change)}"
 
 
 def _beside(change: float | None) -> str:
-    """`18 % below`."""
-    if change is None or change >= 2:
+    """`18 % below`, `3.1 times`."""
+    if change is None:
         return "far above"
-    return f"{abs(change):.0%} {'below' if change < 0 else 'above'}".replace("%", " %")
+    if change >= 2:
+        return _times(change)
+    return f"{_percent(change)} {'below' if change < 0 else 'above'}"
+
+
+def _percent(change: float) -> str:
+    """The size alone; below one percent what matters."""
+    percent = abs(change) * 100
+    return f"{number_text(float(round(percent)) if percent >= 1 else round(percent, 1))} %"
 
 
 def _times(change: float) -> str:
-    return f"{number_text(round(change + 1, 1))} times as many"
+    return f"{number_text(round(change + 1, 1))} times"
 
 
 def _plural(number: int, noun: str) -> str:

@@ -321,7 +321,18 @@ def test_a_gap_that_is_known_to_be_bad_leaves_no_trace() -> None:
     found = judge_all(series_of(gap, excluded=bad), 13 * 7)
 
     assert not any(each.is_anomalous for each in found)
-    assert [each.expected for each in found] == pytest.approx(np.tile(WEEK, 1), rel=0.08)
+    assert [each.expected for each in found] == pytest.approx(WEEK, rel=0.08)
+
+
+def test_a_month_that_is_known_to_be_bad_is_looked_over() -> None:
+    """What is usual is then what was so before it, whatever came meanwhile."""
+    counts = weeks(14)
+    bad = np.arange(len(counts)) // 7 >= 9
+    bad[-7:] = False
+    found = judge_all(series_of(np.where(bad, 20.0, counts), excluded=bad), 13 * 7)
+
+    assert not any(each.is_anomalous for each in found)
+    assert [each.expected for each in found] == pytest.approx(WEEK, rel=0.08)
 
 
 def test_a_backfill_is_seen_on_its_day_and_old_buckets_follow_the_new_past() -> None:
