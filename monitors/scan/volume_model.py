@@ -8,7 +8,7 @@ buckets; so judging the latest bucket and replaying a year give the same judgeme
 - A bucket is expected where its phase, the same hour or day of the week, lay in the eight weeks
   before, by the median, and from there as far away as the latest buckets were. How much of their
   deviations goes on is learnt from the series by a robust ridge regression (Huber 1964), anew every
-  day or week, which shrinks to a prior while there is little to learn from.
+  week, which shrinks to a prior while there is little to learn from.
 - What is left are residuals: the errors of forecasts that were made in the past as this one is
   made now, so that their spread is honest. They are the yardstick: a robust scale of the same
   phase, a quantile of them all (conformal, half of it that of the side of the deviation), and a
@@ -41,7 +41,6 @@ _LEVEL = _PHASES
 """The level is the median deviation of the last day or week."""
 _WINDOW = {"day": 84, "hour": 672}
 """Twelve and four weeks: what the regression learns from, and the yardstick."""
-_RELEARN = _PHASES
 _LAGS: dict[Frequency, tuple[int, ...]] = {"day": (1,), "hour": (1, 2, 24)}
 _PRIOR_LEVEL, _PRIOR_BEFORE, _PRIOR_RECENT = 0.7, 0.3, 0.3
 """How much goes on, before anything is learnt, of the level, of the deviation from it of the bucket
@@ -68,9 +67,10 @@ _CERTAIN = 1.33
 _CHUNK = 1 << 18
 """So many numbers are looked at together: they stay in the cache."""
 
+_MARGIN = 64
+"""More buckets than any lag, level or sum reaches back."""
 LOOK_BACK: dict[Frequency, int] = {
-    each: 2 * _WINDOW[each] + _RELEARN[each] + _LEVEL[each] + _WEEKS * period + 8
-    for each, period in PERIOD.items()
+    each: 2 * (_WINDOW[each] + _MARGIN) + (1 + _WEEKS) * period for each, period in PERIOD.items()
 }
 """What is further back than so many buckets changes no judgement."""
 
@@ -178,14 +178,16 @@ class _Past:
         period, odd = PERIOD[frequency], near | excluded
         even = steady(counts)
         usual = np.where(odd, np.nan, even)
-        median = _median(_weeks_before(usual, period, _WEEKS))
-        if np.isnan(median[period:]).any():  # then the odd ones, for want of others
-            odd_ones = _median(_weeks_before(even, period, _WEEKS))
-            median = np.where(np.isnan(median), odd_ones, median)
-        recent = _median(_weeks_before(usual, period, _RECENT_WEEKS))
+        places = np.arange(max(period, first - period - _WINDOW[frequency] - _MARGIN), len(counts))
+        weeks = _weeks_before(usual, places, period)
+        median, recent = np.full((2, len(counts)), np.nan)
+        median[places], recent[places] = _median(weeks), _median(weeks[:, :_RECENT_WEEKS])
+        lacking = places[np.isnan(median[places])]  # there the odd ones, for want of others
+        median[lacking] = _median(_weeks_before(even, lacking, period))
         deviation = even - median
         known = np.where(odd, np.nan, deviation)
-        level = _or_zero(_lagged(_rolling_median(known, _LEVEL[frequency]), 1))
+        level = np.zeros(len(counts))
+        level[places] = _or_zero(_median(_windows(known, _LEVEL[frequency], places - 1, np.nan)))
         features = np.stack([
             level,
             *(_or_zero(_lagged(known, lag) - level) for lag in _LAGS[frequency]),
@@ -202,9 +204,10 @@ class _Past:
                    np.clip(weights[1], 0.0, 0.95), learnt, holiday, near)  # fmt: skip
 
 
-def _weeks_before(values: Floats, period: int, weeks: int) -> Floats:
-    """(bucket, week): the value of the same phase one week before, two, ...; NaN without any."""
-    return np.stack([_lagged(values, period * week) for week in range(1, weeks + 1)], axis=-1)
+def _weeks_before(values: Floats, places: Places, period: int) -> Floats:
+    """(place, week): the value of the same phase one week before, two, ...; NaN without any."""
+    before = places[:, None] - period * np.arange(1, _WEEKS + 1)
+    return np.where(before >= 0, values[np.maximum(before, 0)], np.nan)
 
 
 def _weights(
@@ -215,11 +218,11 @@ def _weights(
     frequency: Frequency,
     first: int,
 ) -> Floats:
-    """Per feature and bucket how much of it goes on; relearnt once a day or week, from `first` on.
+    """Per feature and bucket how much of it goes on; relearnt once a week, from `first` on.
 
     Iteratively reweighted least squares of what the prior leaves, all relearnings at once.
     """
-    window, every = _WINDOW[frequency], _RELEARN[frequency]
+    window, every = _WINDOW[frequency], PERIOD[frequency]
     lessons = np.arange(first - (clock + first) % every, len(deviation), every)
     lessons = lessons if len(lessons) else np.array([first])
     places = np.clip(lessons, 0, None)
@@ -409,10 +412,6 @@ def _windows(values: NDArray[np.generic], length: int, last: Places, absent: obj
     """Per place the `length` values that end there, oldest first; `absent` before the first."""
     padded = np.concatenate([np.full(length, absent, dtype=values.dtype), values])
     return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, length)[last + 1])
-
-
-def _rolling_median(values: Floats, length: int) -> Floats:
-    return _median(_windows(values, length, np.arange(len(values)), np.nan))
 
 
 def _or_zero(values: Floats) -> Floats:
