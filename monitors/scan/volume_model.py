@@ -443,4 +443,4 @@ def _quantile(ordered: Floats, number: Places, share: float) -> Floats:
 
 
 def _pick(ordered: Floats, places: Places) -> Floats:
-    return np.take_along_axis(ordered, np.maximum(places, 0)[:, None], axis=-1)[:, 0]
+    return np.asarray(ordered[np.arange(len(ordered)), np.maximum(places, 0)])

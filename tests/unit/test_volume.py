@@ -135,6 +135,8 @@ def test_around_holidays_the_yardstick_is_longer() -> None:
 
     assert judged(half).is_anomalous
     assert not judged(half, holiday=off).is_anomalous
+    assert judged(half).upper < judged(half, near_holiday=off).upper
+    assert judged(half, near_holiday=off).upper < judged(half, holiday=off).upper
     assert judged(none, holiday=off).is_anomalous
 
 
