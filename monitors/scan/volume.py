@@ -105,7 +105,8 @@ class Judgement:
     expected: float
     lower: float
     upper: float
-    """A bucket between `lower` and `upper` is not anomalous by itself."""
+    """A bucket between `lower` and `upper` is not anomalous by itself; one outside is, unless one
+    or two weeks ago the same came."""
     score: float
     kind: Kind | None
     """Which evidence spoke loudest: this bucket, a step some buckets ago, a repeat, a zero, the
@@ -128,7 +129,8 @@ class Judgement:
         """The smallest drop, as a share of what is expected, that this bucket would have shown.
 
         A drop, because rows that are lacking are what people wait for; the smallest rise is
-        `(upper - expected) / expected`, which is larger as a rule. None when nothing is expected.
+        `(upper - expected) / expected`, which is larger as a rule. 1 where no drop short of an
+        outage would have shown by itself, and perhaps not even that; None when nothing is expected.
         """
         if self.is_blind or self.expected <= 0:
             return None

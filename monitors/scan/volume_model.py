@@ -47,9 +47,9 @@ _PRIOR_LEVEL, _PRIOR_BEFORE, _PRIOR_RECENT = 0.7, 0.3, 0.3
 before (of other lags nothing), and of the way the median moved in the latest four weeks."""
 _RIDGE, _WILD, _ROUNDS = 8.0, 1.5, 3
 """The prior weighs as much as eight buckets; residuals of more than 1.5 scales pull no more."""
-_ROBUST, _CONFORMAL, _QUANTILE, _FIXED = 3.0, 1.2, 0.97, 0.5
-"""The yardstick: robust standard deviations, times the quantile, and on the even scale as it is,
-where 0.5 are 12 % of a large count."""
+_ROBUST, _CONFORMAL, _QUANTILE, _SIDED, _FIXED = 3.0, 1.2, 0.97, 0.96, 0.5
+"""The yardstick: so many robust standard deviations, so many times the mean of the quantiles of all
+sizes and of one side, and a length on the even scale, where 0.5 are 12 % of a large count."""
 _LEANING = 8
 """The scale of a phase weighs as much as it has residuals, that of all as much as eight."""
 _SUMS: dict[Frequency, tuple[int, ...]] = {"day": (2, 5), "hour": (2,)}
@@ -275,8 +275,17 @@ class _Judge:
 
     def judged(self) -> Judged:
         past, at = self.past, self.at
-        length = self._yardstick(past.residual) * self._stretch(1)
-        now = np.abs(past.residual[at])
+        down, up = self._yardstick(past.residual, buckets=1)
+        now = past.residual[at]
+        length = np.where(now >= 0, up, down)
+        lower, upper = self.expected - down, self.expected + up
+        for remembered in self._memories(at):  # where these are near, they are usual, too
+            below, above = remembered - down / _NEARNESS, remembered + up / _NEARNESS
+            beside = (below <= upper) & (above >= lower)
+            lower, upper = (
+                np.where(beside, np.fmin(below, lower), lower),
+                np.where(beside, np.fmax(above, upper), upper),
+            )
         blind = self.chosen.sum(-1) < SHORTEST[past.frequency]
         lasting, buckets = np.zeros(len(at)), np.ones(len(at), dtype=np.int64)
         for number in _SUMS[past.frequency]:
@@ -285,9 +294,9 @@ class _Judge:
             lasting = np.maximum(score, lasting)
         return Judged(
             expected=rows(self.expected),
-            lower=rows(self.expected - length),
-            upper=rows(self.expected + length),
-            level=np.minimum(now, self._distance_to_memory(1)) / length,
+            lower=rows(lower),
+            upper=rows(upper),
+            level=np.minimum(np.abs(now), self._distance_to_memory(1)) / length,
             lasting=lasting,
             repeat=self._repeat() * self.sensitivity,
             outage=self._outage(),
@@ -296,8 +305,8 @@ class _Judge:
             blind=blind,
         )
 
-    def _yardstick(self, values: Floats) -> Floats:
-        """The length beyond which `values` at the judged buckets are anomalous."""
+    def _yardstick(self, values: Floats, buckets: int) -> tuple[Floats, Floats]:
+        """(down, up): how far below and above 0 `values` at the judged buckets are anomalous."""
         before = np.where(self.chosen, _windows(values, self.window, self.at - 1, np.nan), np.nan)
         sizes = np.abs(before)
         ordered, number = _ordered(sizes)
@@ -306,12 +315,14 @@ class _Judge:
         scale = (own_number * _or_zero(_middle(own, own_number)) + _LEANING * common) / (
             own_number + _LEANING
         )
-        side = np.where(values[self.at] >= 0, 1.0, -1.0)
-        sided = np.maximum(_quantile(*_ordered(before * side[:, None]), _QUANTILE - 0.01), 0.0)
-        extreme = (sided + _quantile(ordered, number, _QUANTILE)) / 2
-        length = _ROBUST * 1.4826 * scale + _CONFORMAL * _or_zero(extreme) + _FIXED
-        patience = _PATIENCE[self.past.frequency] / self.sensitivity
-        return np.asarray(np.maximum(length, self.least) * patience)
+        signed, extreme = _ordered(before)[0], _quantile(ordered, number, _QUANTILE)
+        stretch = self._stretch(buckets) * _PATIENCE[self.past.frequency] / self.sensitivity
+        lengths = []
+        for side, share in ((-1, 1 - _SIDED), (1, _SIDED)):
+            sided = np.maximum(side * _quantile(signed, number, share), 0.0)
+            length = _ROBUST * 1.4826 * scale + _CONFORMAL * _or_zero(sided + extreme) / 2
+            lengths.append(np.maximum(length + _FIXED, self.least) * stretch)
+        return lengths[0], lengths[1]
 
     def _stretch(self, buckets: int) -> Floats:
         """How much longer the yardstick is because of holidays in the last so many buckets."""
@@ -319,19 +330,21 @@ class _Judge:
         near = np.where(self.past.near[last].any(-1), _NEAR_HOLIDAY, 1.0)
         return np.asarray(np.where(self.past.holiday[last].any(-1), _HOLIDAY, near))
 
-    def _distance_to_memory(self, buckets: int) -> Floats:
-        """How far the last buckets, summed, lie from what one or two weeks ago was there."""
+    def _memories(self, places: Places) -> tuple[Floats, Floats]:
+        """What was there one week ago, and the mean of one and two; NaN where nothing usual was."""
         period, past = PERIOD[self.past.frequency], self.past
-        last = self.at[:, None] - np.arange(buckets)
         week, fortnight = (
-            np.where(last >= lag, past.usual[np.maximum(last - lag, 0)], np.nan)
+            np.where(places >= lag, past.usual[np.maximum(places - lag, 0)], np.nan)
             for lag in (period, 2 * period)
         )
-        both = np.where(np.isnan(week), fortnight, np.where(np.isnan(fortnight), week,
-                        (week + fortnight) / 2))  # fmt: skip
-        even = past.even[np.maximum(last, 0)]
-        distances = [np.abs((even - each).sum(-1)) for each in (week, both)]
-        nearest = np.fmin(*distances)
+        mean = np.where(np.isnan(week), fortnight, (week + fortnight) / 2)
+        return week, np.where(np.isnan(mean), week, mean)
+
+    def _distance_to_memory(self, buckets: int) -> Floats:
+        """How far the last buckets, summed, lie from what one or two weeks ago was there."""
+        last = self.at[:, None] - np.arange(buckets)
+        even = self.past.even[np.maximum(last, 0)]
+        nearest = np.fmin(*(np.abs((even - each).sum(-1)) for each in self._memories(last)))
         return np.asarray(
             _NEARNESS * np.where(np.isnan(nearest), np.inf, nearest) / np.sqrt(buckets)
         )
@@ -345,9 +358,10 @@ class _Judge:
         steps = steps / np.sqrt(1 + (buckets - 1) * rest**2)
         last = news[np.maximum(self.at[:, None] - np.arange(buckets), 0)]
         one_sided = np.abs(np.sign(last).sum(-1)) >= buckets - (2 if buckets > 3 else 0)
-        length = self._yardstick(steps) * self._stretch(buckets)
-        far = np.minimum(np.abs(steps[self.at]), self._distance_to_memory(buckets))
-        return np.where(one_sided, far / length, 0.0)
+        down, up = self._yardstick(steps, buckets)
+        now = steps[self.at]
+        far = np.minimum(np.abs(now), self._distance_to_memory(buckets))
+        return np.where(one_sided, far / np.where(now >= 0, up, down), 0.0)
 
     def _change(self, buckets: Places) -> Floats:
         """What came in the last buckets against what the level before them promised."""

@@ -161,16 +161,22 @@ def test_with_too_little_history_the_model_is_blind(length: int) -> None:
     assert not found.is_anomalous
 
 
-def test_the_detectable_change_is_what_it_says() -> None:
-    """A drop a little larger is seen, one a little smaller is not, by this bucket alone."""
-    counts = weeks(13)[: 12 * 7 + 4]
+@pytest.mark.parametrize("seed", range(8))
+def test_the_detectable_change_is_what_it_says(seed: int) -> None:
+    """A drop a little larger is seen, one a little smaller is not, whatever came instead."""
+    counts = weeks(13, seed, noise=0.08)[: 12 * 7 + 4]
     found = judged(counts)
+    more = judged(np.append(counts[:-1], 1500.0))
     share = found.detectable_change
     assert share is not None
-    assert 0 < share < 0.5
-    larger = np.append(counts[:-1], np.floor(found.expected * (1 - share)) - 2)
+    least = found.expected * (1 - share)
+    below = judged(np.append(counts[:-1], least - 1))
+    inside = judged(np.append(counts[:-1], least + 1))
 
-    assert judged(larger).is_anomalous
+    assert 0 < share < 0.6
+    assert more.detectable_change == pytest.approx(share)
+    assert below.is_anomalous
+    assert not (inside.is_anomalous and inside.kind == "level")
 
 
 def test_more_sensitivity_means_closer_bounds() -> None:
