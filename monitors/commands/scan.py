@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
-from monitors.commands.build import dbt_results
+from monitors.commands.dbt_results import last_results
 from monitors.commands.runner import Runner
 from monitors.commands.volumes import model_volumes
 from monitors.errors import ExitCode, UsageError
@@ -24,7 +24,11 @@ log = logs.get_logger("Monitor")
 
 
 def scan_checks(
-    runner: Runner, store: Store, select: Sequence[str], soda_results: Path | None
+    runner: Runner,
+    store: Store,
+    select: Sequence[str],
+    soda_results: Path | None,
+    dbt_target: Path | None = None,
 ) -> Verdict:
     from monitors.scan import checks_files, register, soda
 
@@ -43,7 +47,8 @@ def scan_checks(
             found = {"checks": []}
         with connect(runner.target, read_only=True) as reading:
             results = soda.to_results(found, definitions, reading)
-        results += dbt_results(runner) if soda_results is None else []
+        if soda_results is None or dbt_target is not None:
+            results += last_results(runner, store, dbt_target)
         results += register.absent(definitions, results)
         is_empty = not results
         results += _scan_age(runner, store, started)
