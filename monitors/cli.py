@@ -15,6 +15,7 @@ import click
 
 from monitors import (
     cli_backtest,
+    cli_channels,
     cli_checks,
     cli_db,
     cli_deliveries,
@@ -254,6 +255,7 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
 
 
 cli.add_command(cli_backtest.backtest)
+cli.add_command(cli_channels.channels)
 cli.add_command(cli_checks.checks)
 cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)

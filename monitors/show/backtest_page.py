@@ -39,7 +39,7 @@ def page_of(report: Object) -> str:
     drawn = [each for each in checks if len(checks) == 1 or _is_worth_a_chart(each)]
     return (
         _environment()
-        .get_template("backtest.html.j2")
+        .get_template("backtest.html")
         .render(
             report=report,
             budget=budget_line(report["budget"]).removeprefix("budget").strip(),
