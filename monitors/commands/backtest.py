@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -16,17 +15,11 @@ from monitors.commands.runner import Runner
 from monitors.config import FILE_NAME
 from monitors.config_volumes import Volume
 from monitors.errors import UsageError
+from monitors.scan import volume
 from monitors.scan.backtest import Backtest, Check, Settings, backtest
-from monitors.scan.backtest_checks import (
-    JudgeAll,
-    ThresholdCheck,
-    VolumeCheck,
-    each_by_the_latest,
-    history_of,
-)
+from monitors.scan.backtest_checks import JudgeAll, ThresholdCheck, VolumeCheck, history_of
 from monitors.scan.backtest_report import NO_BOUNDS, NO_HISTORY, OWN_BOUNDS, Report
 from monitors.scan.bounds import Bounds, parse_bounds
-from monitors.scan.buckets import LOOKED_AT
 from monitors.scan.checks_files import Definition, find_files, read_definitions
 from monitors.scan.threshold_diff import checks_diff, sensitivity_diff
 from monitors.scan.volumes import series_of
@@ -38,7 +31,6 @@ from monitors.warehouse.connection import connect
 log = logs.get_logger("Backtest")
 
 VERDICTS = "monitoring.volume_verdicts"
-_BUCKETS_A_DAY = {"day": 1, "hour": 24}
 
 
 @dataclass
@@ -162,8 +154,13 @@ class Backtester(Runner):
 
 def judge_of(settings: Volume) -> JudgeAll:
     """How a scan judges the buckets of a volume."""
-    look_back = LOOKED_AT[settings.every].days * _BUCKETS_A_DAY[settings.every]
-    return partial(each_by_the_latest, look_back=look_back)
+
+    def judge(
+        series: volume.Series, first: int, end: int, sensitivity: float
+    ) -> Sequence[volume.Judgement]:
+        return volume.judge_all(series, first, end, sensitivity, settings.method)
+
+    return judge
 
 
 def _volume_check(

@@ -111,29 +111,6 @@ class VolumeCheck:
         return np.asarray(above)
 
 
-def each_by_the_latest(
-    series: volume.Series, first: int, end: int, sensitivity: float, look_back: int | None = None
-) -> list[volume.Judgement]:
-    """Bucket after bucket as a scan judges it; it takes the last `look_back` from the store."""
-    return [
-        volume.judge_latest(_until(series, at + 1, look_back), sensitivity)
-        for at in range(first, end)
-    ]
-
-
-def _until(series: volume.Series, end: int, look_back: int | None) -> volume.Series:
-    """The series as it was when the bucket before `end` had just come."""
-    seen = slice(max(0, end - look_back) if look_back else 0, end)
-    return volume.Series(
-        starts=series.starts[seen],
-        counts=series.counts[seen],
-        frequency=series.frequency,
-        holiday=None if series.holiday is None else series.holiday[seen],
-        near_holiday=None if series.near_holiday is None else series.near_holiday[seen],
-        excluded=None if series.excluded is None else series.excluded[seen],
-    )
-
-
 # -------------------------------------------------------------------- thresholds
 
 

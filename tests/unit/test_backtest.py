@@ -18,7 +18,6 @@ from monitors.scan.backtest_checks import (
     SENSITIVITIES,
     ThresholdCheck,
     VolumeCheck,
-    each_by_the_latest,
     history_of,
 )
 from monitors.scan.bounds import Bounds, parse_bounds
@@ -47,7 +46,7 @@ def volume_check(counts: Floats, excluded: slice | None = None, **more: object) 
     if excluded is not None:
         bad[excluded] = True
     series = Series(starts, counts, "day", excluded=bad)
-    return VolumeCheck("shop.visits", [""], [series], each_by_the_latest, **more)  # type: ignore[arg-type]
+    return VolumeCheck("shop.visits", [""], [series], judge_of(Volume(time="at")), **more)  # type: ignore[arg-type]
 
 
 def tried(check: VolumeCheck | ThresholdCheck, *faults: str, **more: object) -> Backtest:
