@@ -59,6 +59,7 @@ def summary(verdict: Verdict) -> str:
             lines += ["", f"  {first}", *(f"    {line}" for line in rest)]
         others = [each for each in verdict.results if each.status in (Status.WARN, Status.BLIND)]
         lines += [f"  {each.status.value}: {each.check_id}: {each.message}" for each in others]
+        lines += [f"  warning: {each}" for each in verdict.warnings]
         lines.append("")
         lines.append(
             "Dashboards may refresh."
@@ -79,6 +80,7 @@ def as_json(verdict: Verdict) -> str:
         "build_exit_code": verdict.build_exit_code,
         "results": [asdict(each) for each in verdict.results],
         "alerts": list(verdict.alerts),
+        "warnings": list(verdict.warnings),
     }
     return json.dumps(found, default=str, indent=2) + "\n"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
@@ -12,9 +14,13 @@ from monitors.commands.build import dbt_results
 from monitors.commands.runner import Runner
 from monitors.errors import ExitCode, UsageError
 from monitors.results import CheckResult
+from monitors.store.history import History, MetricValue
 from monitors.store.postgres import Store
 from monitors.verdict import Verdict
 from monitors.warehouse.connection import connect
+
+if TYPE_CHECKING:
+    from monitors.scan.checks_files import Checks
 
 log = logs.get_logger("Monitor")
 
@@ -22,34 +28,29 @@ log = logs.get_logger("Monitor")
 def scan_checks(
     runner: Runner, store: Store, select: Sequence[str], soda_results: Path | None
 ) -> Verdict:
-    from monitors.scan import checks_files, soda
+    from monitors.scan import checks_files
 
     started = runner.now()
     files = checks_files.find_files(runner.config.root, runner.config.scan.checks)
-    definitions = checks_files.read_definitions(files)
+    checks = checks_files.read_checks(files)
+    for warned in checks.warnings:
+        log.warning(warned.said, file=str(warned.path), line=warned.line)
+    moment = store.latest_data_moment()
     with logs.stage(log, "scan", files=len(files)) as metrics:
-        if soda_results is not None:
-            found = soda.read_results_file(soda_results)
-        elif definitions:
-            timeout = runner.config.scan.statement_timeout
-            found = soda.run_files(files, runner.target, timeout)
-        else:
-            found = {"checks": []}
-        with connect(runner.target, read_only=True) as reading:
-            results = soda.to_results(found, definitions, reading)
+        results, measured = _soda(runner, store, checks, moment, soda_results)
         results += dbt_results(runner) if soda_results is None else []
         results = _selected(results, select)
         metrics.update(checks=len(results), red=sum(each.is_red for each in results))
-    moment = store.latest_data_moment()
     results = [
         each if each.data_timestamp else replace(each, data_timestamp=moment) for each in results
     ]
     store.add_results(results, started)
+    History(store.connection, runner.config.environment, runner.run_id).put(measured)
     store.connection.commit()
     red = [each for each in results if each.is_red]
     since = store.red_since(each.check_id for each in red)
     alerts = [result_line(each) for each in red]
-    if (not definitions and soda_results is None) or not results:
+    if (not checks.definitions and soda_results is None) or not results:
         where = ", ".join(runner.config.scan.checks)
         alerts.append(alert_line("monitoring failure", f"no check at all in {where}"))
     return Verdict(
@@ -58,8 +59,34 @@ def scan_checks(
         results=tuple(results),
         red_since=since,
         alerts=tuple(alerts),
+        warnings=tuple(map(str, checks.warnings)),
         scanned=True,
     )
+
+
+def _soda(
+    runner: Runner, store: Store, checks: Checks, moment: datetime | None, soda_results: Path | None
+) -> tuple[list[CheckResult], list[MetricValue]]:
+    """What the checks say, by a scan of our own or by the file of a plain `soda scan`."""
+    if soda_results is not None:
+        from monitors.scan import soda_file
+
+        found = soda_file.read_results_file(soda_results)
+        with connect(runner.target, read_only=True) as reading:
+            return soda_file.to_results(found, checks.definitions, reading), []
+    from monitors.scan import soda
+
+    scan = runner.config.scan
+    now = runner.now()
+    outcome = soda.run_checks(
+        checks,
+        runner.target,
+        soda.Settings(scan.statement_timeout, scan.parallel),
+        history=History(store.connection, runner.config.environment),
+        moment=moment or now,
+        now=now,
+    )
+    return list(outcome.results), list(outcome.measured)
 
 
 def _selected(results: list[CheckResult], select: Sequence[str]) -> list[CheckResult]:
