@@ -236,7 +236,11 @@ def _metric(check: Any, _: Asked | None, __: datetime) -> Found | None:
     check.evaluate(dict(check.metrics), {})
     low, high = _limits_of(check.check_cfg)
     column = check.column.column_name if check.column is not None else None
-    return Found(check.outcome.value if check.outcome else "error", found, low, high, column=column)
+    outcome = check.outcome.value if check.outcome else "error"
+    if outcome == "pass" and (check.formula_values or {}).get("row_count") == 0:
+        said = f"{check.check_cfg.metric_name}: there are no rows of which it could be a share"
+        return Found("blind", found, low, high, said, column)
+    return Found(outcome, found, low, high, column=column)
 
 
 def _rows_differ(check: Any) -> str:

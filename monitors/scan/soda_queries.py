@@ -100,7 +100,9 @@ class Queries:
                 said = f"not reached: {_seconds(self.limit)} of retries are over, after: {why}"
                 self.failed.update({id(each): said for each in part.metrics})
                 continue
-            part_why = self._timed(part, self.left / (len(waiting) + 1))
+            # half of what is left: the time for finding a slow one must outlast every halving
+            sharers = 2 if len(part.metrics) > 1 else len(waiting) + 1
+            part_why = self._timed(part, self.left / sharers)
             if part_why and len(part.metrics) > 1:
                 waiting += _halves(part)
             elif part_why:
@@ -130,7 +132,7 @@ class Queries:
             return ""
         if self.connection.closed:
             self._open()
-        return explained(query.exception, self.limit if seconds is None else seconds)
+        return explained(query.exception, self.limit, seconds)
 
     def _count_failed_rows(self, query: Any) -> None:
         """Rows are counted where they are: Soda would fetch every one of them."""
@@ -160,10 +162,12 @@ def _halves(query: AggregationQuery) -> list[AggregationQuery]:
     return found
 
 
-def explained(error: BaseException, seconds: float) -> str:
-    """What the server said, in one line."""
+def explained(error: BaseException, limit: float, share: float | None = None) -> str:
+    """What the server said, in one line; `share`: the seconds of the limit that it had."""
     if isinstance(error, psycopg.errors.QueryCanceled) and "statement timeout" in str(error):
-        return f"it took longer than {_seconds(seconds)}, the time limit (scan: statement_timeout)"
+        of = "the time limit" if share is None else f"its share of {_seconds(limit)} for retries"
+        said = f"it took longer than {_seconds(limit if share is None else share)}"
+        return f"{said}, {of} (scan: statement_timeout)"
     if isinstance(error, psycopg.Error):
         said = error.diag.message_primary or str(error)
         detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""

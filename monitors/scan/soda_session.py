@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -89,7 +88,8 @@ class Prepared:
         """The definition, of the one table among many that is meant here."""
         if self.table is None:
             return self.definition
-        return replace(self.definition, dataset=self.table)
+        name = _renamed(self.definition.name, self.definition.header.split()[-1], self.table)
+        return replace(self.definition, dataset=self.table, name=name)
 
 
 class _Postgres(PostgresDataSource):  # type: ignore[misc]
@@ -209,7 +209,8 @@ class Session:
                 with _parsing:
                     yield self._one(definition, definition.header, definition.item)
         except Exception as error:
-            yield Prepared(definition, problem=f"{definition.where}: {_one_line(error)}")
+            said = _explained(_one_line(error), definition)
+            yield Prepared(definition, problem=f"{definition.where}: {said}")
 
     def _each(self, definition: Definition) -> Iterator[Prepared]:
         names = self._tables(definition.dataset.split(", "))
@@ -368,14 +369,18 @@ def _concerns(section: Section, definition: Definition) -> bool:
 
 
 def _explained(said: str, definition: Definition) -> str:
-    first = " ".join(said.splitlines()[0].split())
-    word = re.match(r"[\w ]*", definition.metric)
-    near = difflib.get_close_matches(word[0].strip() if word else "", METRICS, n=1, cutoff=0.75)
-    unsupported = first.startswith(("Unsupported metric", "Invalid check", "No threshold"))
-    if unsupported and near and near[0] not in definition.metric:
+    """Soda's complaint; of a metric that it does not know Soda says a lot, and not that."""
+    first = " ".join(said.splitlines()[0].split()).removeprefix("Skipping ")
+    name = definition.metric.split("(")[0].split(" for ")[-1].strip()
+    near = difflib.get_close_matches(name, METRICS, n=1, cutoff=0.75)
+    if near and name not in METRICS:
         return f"unknown check `{definition.text}`; did you mean `{near[0]}`?"
-    if first.startswith("Unsupported metric"):
-        return f"unknown metric in `{definition.text}`; without `query:` or `expression:` there are {', '.join(METRICS[:8])} and the like"  # noqa: E501
+    if first.startswith("Unsupported metric") or "NoneType" in first:
+        known = ", ".join(METRICS[:8])
+        return (
+            f"unknown metric `{name}`; without `query:` or `expression:` there are {known}"
+            " and the like"
+        )
     return first
 
 
