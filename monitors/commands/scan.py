@@ -76,13 +76,14 @@ def _soda(
             return soda_file.to_results(found, checks.definitions, reading), []
     from monitors.scan import soda
 
-    scan = runner.config.scan
-    now = runner.now()
+    scan, now = runner.config.scan, runner.now()
+    history = History(store.connection, runner.config.environment)
+    moments = dict.fromkeys(runner.config.feeds) | history.moments()
     outcome = soda.run_checks(
         checks,
         runner.target,
-        soda.Settings(scan.statement_timeout, scan.parallel),
-        history=History(store.connection, runner.config.environment),
+        soda.Settings(scan.statement_timeout, scan.parallel, moments=moments),
+        history=history,
         moment=moment or now,
         now=now,
     )

@@ -35,7 +35,7 @@ _ALLOWED = {
 }
 _SQL = ("counts", "evidence")
 _NUMBERS = ("critical", "smallest_change")
-_KNOWN = (*_ALLOWED, *_SQL, *_NUMBERS, "time", "label", "matters", "do", "owner", "runbook")
+_KNOWN = (*_ALLOWED, *_SQL, *_NUMBERS, "time", "feed", "label", "matters", "do", "owner", "runbook")
 
 Kind = Literal["table", "each", "source", "broken"]
 

@@ -8,12 +8,12 @@ the queries, and the history are ours (docs/decisions/0016).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -50,6 +50,10 @@ class Settings:
     """Datasets at once; each has a connection of its own."""
     times: Mapping[str, str] = field(default_factory=dict)
     """{dataset: the column that says when its rows are of}, where the check says nothing."""
+    feeds: Mapping[str, str] = field(default_factory=dict)
+    """{dataset: the feed whose newest delivery is its moment}, where the check says nothing."""
+    moments: Mapping[str, datetime | None] = field(default_factory=dict)
+    """{feed: the moment that its newest delivery speaks of, None when nothing has arrived}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +84,31 @@ def run_checks(
 ) -> SodaOutcome:
     """Every check of the files, read-only and in UTC; never raises for a check.
 
-    `moment` is what the data speak of, under which what was measured is remembered; checks of
-    change are held against what `history` knows from before it. `now` is the clock of freshness.
+    `moment` is what the data speak of where no feed says it; under it is remembered what was
+    measured, and checks of change are held against what `history` knows from before it. `now` is
+    the clock of freshness.
     """
-    from monitors.scan.soda_history import Past
-
-    past = Past(history, moment)
-    known = [each for each in checks.definitions if each.problem]
-    groups = _by_dataset(each for each in checks.definitions if not each.problem)
+    definitions = [_with_known_feed(each, settings) for each in checks.definitions]
+    groups = _by_dataset([each for each in definitions if not each.problem], settings)
     open_connections = _Connections(target)
-    reports = [_Report([(each, not_evaluated(each, each.problem)) for each in known])]
+    known = [(each, not_evaluated(each, each.problem)) for each in definitions if each.problem]
+    reports = [_Report(known)]
     if groups:
+        from monitors.scan.soda_history import Past
+
         with ThreadPoolExecutor(max_workers=min(settings.parallel, len(groups))) as pool:
             try:
                 waiting = [
                     pool.submit(
-                        _dataset, group, checks.sections, open_connections, settings, past, now
+                        _dataset,
+                        group,
+                        checks.sections,
+                        open_connections,
+                        settings,
+                        now,
+                        Past(history, at or moment),
                     )
-                    for group in groups
+                    for at, group in groups
                 ]
                 reports += [each.result() for each in waiting]
             except BaseException:
@@ -107,7 +118,7 @@ def run_checks(
                 raise
     for said, details in (note for report in reports for note in report.notes):
         log.warning(said, **details)
-    order = {id(each): index for index, each in enumerate(checks.definitions)}
+    order = {id(each): index for index, each in enumerate(definitions)}
     results = [pair for report in reports for pair in report.results]
     results.sort(key=lambda pair: order[id(pair[0])])
     measured = {
@@ -118,12 +129,28 @@ def run_checks(
     return SodaOutcome(tuple(result for _, result in results), tuple(measured.values()))
 
 
-def _by_dataset(definitions: Iterable[Definition]) -> list[list[Definition]]:
-    """Checks that share their queries; those of several datasets stand alone."""
-    groups: dict[tuple[str, str], list[Definition]] = {}
+def _feed_of(definition: Definition, settings: Settings) -> str | None:
+    return definition.attributes.get("feed") or settings.feeds.get(definition.dataset)
+
+
+def _with_known_feed(definition: Definition, settings: Settings) -> Definition:
+    feed = _feed_of(definition, settings)
+    if feed is None or feed in settings.moments or definition.problem:
+        return definition
+    known = ", ".join(sorted(settings.moments)) or "none"
+    said = f"{definition.where}: attribute `feed`: found `{feed}`, allowed is a feed: {known}"
+    return replace(definition, problem=said)
+
+
+def _by_dataset(
+    definitions: Sequence[Definition], settings: Settings
+) -> list[tuple[datetime | None, list[Definition]]]:
+    """[(the moment of the feed, checks that share their queries)]."""
+    groups: dict[tuple[Any, ...], tuple[datetime | None, list[Definition]]] = {}
     for each in definitions:
         alone = f"{each.path}:{each.header}" if each.kind == "each" else ""
-        groups.setdefault((each.dataset, alone), []).append(each)
+        moment = settings.moments.get(_feed_of(each, settings) or "")
+        groups.setdefault((each.dataset, alone, moment), (moment, []))[1].append(each)
     return list(groups.values())
 
 
@@ -157,8 +184,8 @@ def _dataset(
     sections: Sequence[Section],
     connections: _Connections,
     settings: Settings,
-    past: Past,
     now: datetime,
+    past: Past,
 ) -> _Report:
     """The checks of one dataset; whatever happens, each has a verdict."""
     from monitors.scan.soda_queries import Queries
@@ -167,13 +194,14 @@ def _dataset(
     report = _Report()
     queries: Queries | None = None
     try:
-        session = Session(sections, now)
+        session = Session(sections, now, past.moment)
         queries = Queries(connections.open, session, settings.statement_timeout)
         prepared = [each for definition in definitions for each in session.prepare(definition)]
         queries.run(list(session.queries()))
         asked = _asked(prepared, session, queries, settings, past, report)
         for each in prepared:
-            _report_on(each, asked.get(id(each)), queries, past.moment, now, report)
+            known = asked.get(id(each))
+            _report_on(each, known, queries, settings, past.moment, now, report)
     except (RampartError, psycopg.Error) as error:
         done = {id(definition) for definition, _ in report.results}
         report.results += [
@@ -238,6 +266,7 @@ def _report_on(
     each: Prepared,
     asked: Asked | None,
     queries: Queries,
+    settings: Settings,
     moment: datetime,
     now: datetime,
     report: _Report,
@@ -252,6 +281,8 @@ def _report_on(
     result = with_blindness(with_evidence(result, queries.one_row), asked)
     if each.table is not None:
         result = replace(result, dataset=each.table, segment=each.table)
+    if settings.moments.get(_feed_of(definition, settings) or ""):
+        result = replace(result, data_timestamp=moment)
     report.results.append((each.definition, result))
     for metric in each.metrics:
         if not queries.why_undefined(metric):

@@ -98,9 +98,10 @@ class Asked:
         """Why this is too little, for a person."""
         if self.same_weekday:
             known = f"nothing is known of {_day(self.moment - _WEEK):%Y-%m-%d}"
+        elif not self.used:
+            known = "nothing is known of the past"
         else:
-            values = "value" if self.count == 1 else "values"
-            known = f"{len(self.used)} of {self.count} {values} of the past are known"
+            known = f"{len(self.used)} of {self.count} values of the past are known"
         return known + (f"; {self.why_not_computed}" if self.why_not_computed else "")
 
 
@@ -188,10 +189,12 @@ def why_not_computable(metric: Any, time: str | None) -> str:
         return "a query of one's own cannot be computed for past days"
     if not time:
         return "with the attribute `time: COLUMN` past days can be computed"
-    texts = (metric.partition.sql_partition_filter, getattr(metric, "filter", None),
-             getattr(metric, "aggregation", None))  # fmt: skip
-    if any(_CLOCK.search(each) for each in texts if isinstance(each, str)):
-        return "a filter that looks at the clock cannot be computed for past days"
+    rows = metric.partition.sql_partition_filter or ""
+    own = " ".join(str(getattr(metric, name, None) or "") for name in ("filter", "aggregation"))
+    if _CLOCK.search(f"{rows} {own}"):
+        return "a filter that looks at the clock cannot be computed for past days: use ${MOMENT}"
+    if "${MOMENT}" in own:
+        return "${MOMENT} is known of past days in a section `filter DATASET [name]:` only"
     return ""
 
 

@@ -74,14 +74,12 @@ def _change(check: Any, asked: Asked | None, _: datetime) -> Found | None:
     limits = bounds_of(asked, low, high)
     label = str(check.check_cfg.metric_name)
     column = check.column.column_name if check.column is not None else None
-    if check.outcome is None:  # no history, or a change in percent of nothing
-        level = asked.level
-        said = f"{label}={number_text(now_value)}, {asked.said()}"
-        if level == 0:
-            said = f"{label}={number_text(now_value)}, 0 before: no change in percent of nothing"
+    if why := _why_incomparable(check, asked):
+        said = f"{label}={number_text(now_value)}, {why}"
         return Found("blind", now_value, message=said, column=column)
     unit = " %" if asked.percent else ""
-    moved = f"{'+' if change > 0 else ''}{number_text(change)}{unit}"
+    shown = number_text(round(change, 1) if asked.percent else change)
+    moved = f"{'+' if change > 0 else ''}{shown}{unit}"
     allowed = bounds_text(low, high)
     said = (
         f"{label}={number_text(now_value)}, {moved} against {number_text(asked.level)}"
@@ -91,6 +89,13 @@ def _change(check: Any, asked: Asked | None, _: datetime) -> Found | None:
         check.outcome.value, now_value, limits.low, limits.high, said, column,
         limits.detectable, judged=float(change),
     )  # fmt: skip
+
+
+def _why_incomparable(check: Any, asked: Asked) -> str:
+    """Why nothing could have failed; empty when something could."""
+    if asked.percent and asked.level == 0:
+        return "0 before: nothing is a percentage of nothing"
+    return asked.said() if check.outcome is None else ""
 
 
 def _basis(asked: Asked) -> str:

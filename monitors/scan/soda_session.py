@@ -147,13 +147,13 @@ class _Parser(SodaCLParser):  # type: ignore[misc]
 class Session:
     """What Soda asks of a scan, for the checks of one dataset."""
 
-    def __init__(self, sections: Iterable[Section], now: datetime) -> None:
+    def __init__(self, sections: Iterable[Section], now: datetime, moment: datetime) -> None:
         logs = object.__new__(Logs)  # the class gives everybody the same one
         logs._initialize()
         logs.log = self._keep
         self.said: list[Any] = []
         self._logs = logs
-        self._variables: dict[str, Any] = {"NOW": now.isoformat()}
+        self._variables: dict[str, Any] = {"NOW": now.isoformat(), "MOMENT": moment.isoformat()}
         self._configuration = SimpleNamespace(
             sampler=None, samples_limit=0, soda_cloud=None, exclude_columns={}
         )
@@ -242,7 +242,7 @@ class Session:
             if section.dataset in ("", definition.dataset) and _concerns(section, definition):
                 self._parse(cfg, section.path, section.header, section.body)
         checks = LocatedList()
-        checks.append(item)
+        checks.append(_without_identity(item))
         checks.lc.data.append((definition.line - 1, 4))
         self._parse(cfg, definition.path, header, checks)
         check = None
@@ -307,6 +307,7 @@ class Session:
         if past is None:
             past = table.partitions[name] = Partition(table, name)
             own = partition.sql_partition_filter
+            own = self.jinja_resolve(own, {"MOMENT": moment.isoformat()})
             until = f"{time} <= timestamptz '{moment.isoformat()}'"
             past.sql_partition_filter = f"({own}) and {until}" if own else until
             self._past.append(past)
@@ -382,6 +383,19 @@ def _explained(said: str, definition: Definition) -> str:
             " and the like"
         )
     return first
+
+
+def _without_identity(item: Any) -> Any:
+    """Soda takes an identity in some kinds of checks only; it is ours by now."""
+    if not isinstance(item, LocatedDict) or not isinstance(next(iter(item.values())), LocatedDict):
+        return item
+    ((text, settings),) = item.items()
+    found, inner = LocatedDict(), LocatedDict()
+    inner.update({key: value for key, value in settings.items() if key != "identity"})
+    inner.lc.data.update(settings.lc.data)
+    found[text] = inner
+    found.lc.data.update(item.lc.data)
+    return found
 
 
 def _renamed(item: Any, alias: str, table: str) -> Any:

@@ -60,7 +60,7 @@ def result_of(
         "layer": Layer(attributes.get("layer", "gold")),
         "category": Category(attributes.get("category", "data_quality")),
         "severity": Severity(attributes.get("severity", "high")),
-        "metric_name": definition.metric.split("(")[0].strip() or None,
+        "metric_name": _metric_of(definition) or None,
         "message": message,
         "attributes": attributes,
     }
@@ -69,7 +69,7 @@ def result_of(
 
 def judged(definition: Definition, found: Found) -> CheckResult:
     """The verdict on what was found. A number that is none is never a pass."""
-    metric = definition.metric.split("(")[0].strip()
+    metric = _metric_of(definition)
     value = found.value
     if value is not None and not math.isfinite(value):
         said = f"{label_of(definition)} is {value}: not a number that can be judged"
@@ -105,7 +105,13 @@ def not_evaluated(definition: Definition, why: str) -> CheckResult:
 
 
 def label_of(definition: Definition) -> str:
-    return str(definition.attributes.get("label") or definition.metric.split("(")[0].strip())
+    return str(definition.attributes.get("label") or _metric_of(definition))
+
+
+def _metric_of(definition: Definition) -> str:
+    """`row_count` of `change avg last 7 percent for row_count` and of `row_count > 0`."""
+    metric = definition.metric.split("(")[0].strip()
+    return metric.split(" for ", 1)[-1] if metric.startswith("change ") else metric
 
 
 def message(label: str, value: float | None, low: float | None, high: float | None) -> str:
