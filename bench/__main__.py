@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import documents, facts, history, load, registers, scd2, start
+from bench import documents, facts, history, load, registers, scan, scd2, start
 from bench.figure import Figure, Options
 from monitors import log
 
@@ -27,6 +27,8 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "registers": registers.registers,
     "scd2_history": history.daily_extract,
     "facts": facts.daily_run,
+    "scan_checks": scan.checks,
+    "scan_fixed": scan.fixed,
 }
 
 

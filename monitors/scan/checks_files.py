@@ -187,9 +187,9 @@ def _section(path: Path, header: str, body: Any) -> Section | None:
     if header == "variables":
         return Section(path, header, "variables", "", body)
     if found := _FILTER.match(header):
-        return Section(path, header, "filter", found["dataset"], body, found["segment"])
+        return Section(path, header, "filter", found["dataset"].strip('"'), body, found["segment"])
     if found := _CONFIGURATIONS.match(header):
-        return Section(path, header, "configurations", found["dataset"], body)
+        return Section(path, header, "configurations", found["dataset"].strip('"'), body)
     return None
 
 

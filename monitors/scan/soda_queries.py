@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from threading import Event
 from time import monotonic
 from typing import Any
 
@@ -26,13 +27,22 @@ LEAST = 0.001
 """Seconds; a time limit of 0 would be none at all."""
 
 
+class Interrupted(Exception):
+    """Somebody does not want the rest any more."""
+
+
 class Queries:
     """Runs Soda's queries on a connection that commits each statement by itself."""
 
     def __init__(
-        self, connect: Callable[[], Connection], session: Session, statement_timeout: timedelta
+        self,
+        connect: Callable[[], Connection],
+        session: Session,
+        statement_timeout: timedelta,
+        stopped: Event,
     ) -> None:
         self._connect = connect
+        self._stopped = stopped
         self._session = session
         self.limit = statement_timeout.total_seconds()
         self.left = self.limit
@@ -59,6 +69,7 @@ class Queries:
             if self.left > LEAST:
                 why = self._timed(query, self.left)
             self.failed.update({id(each): why for each in metrics if why})
+        self._allow(self.limit)
 
     def value_or_why(self, metric: Any) -> str:
         """Compute what is derived from other metrics; why that gave nothing, or nothing."""
@@ -120,6 +131,8 @@ class Queries:
 
     def _execute(self, query: Any, seconds: float | None = None) -> str:
         """Empty, or why it gave nothing."""
+        if self._stopped.is_set():
+            raise Interrupted("the scan was interrupted")
         query.exception = None
         try:
             if isinstance(query, UserDefinedFailedRowsQuery):

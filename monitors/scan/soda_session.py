@@ -118,6 +118,8 @@ class _Metrics(DataSourceScan):  # type: ignore[misc]
         super().__init__(session, DataSourceScanCfg(DATA_SOURCE), data_source)
         data_source.data_source_scan = self
         self._known: dict[tuple[Any, ...], Any] = {}
+        self._said: dict[tuple[Any, ...], list[Any]] = {}
+        """What Soda had to say of a metric: it holds for every check of it."""
 
     def resolve_metric(self, metric: Any) -> Any:
         of_query = isinstance(metric, UserDefinedNumericMetric)
@@ -128,9 +130,12 @@ class _Metrics(DataSourceScan):  # type: ignore[misc]
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = metric
+            before = len(self.scan.said)
             metric.ensure_query()
+            self._said[key] = self.scan.said[before:]
         else:
             known.merge_checks(metric)
+            self.scan.said += self._said.get(key, [])
         return known
 
 
@@ -165,7 +170,7 @@ class Session:
         self._data_source = _Postgres(logs, DATA_SOURCE, {"connection_type": "postgres"})
         self.metrics = _Metrics(self, self._data_source)
         self.sections = tuple(sections)
-        self._past: list[Any] = []
+        self._past: list[tuple[datetime, Any]] = []
 
     # ---------------------------------------------------------------- what Soda calls
 
@@ -218,9 +223,8 @@ class Session:
         for name in names:
             item = _renamed(definition.item, alias, name)
             with _parsing:
-                prepared = self._one(definition, f"checks for {name}", item)
-            prepared.table = name
-            yield prepared
+                found = self._one(replace(definition, dataset=name), f"checks for {name}", item)
+            yield replace(found, definition=definition, table=name)
         if not names:
             said = f"{definition.where}: no dataset matches {definition.dataset}"
             yield Prepared(definition, problem=said)
@@ -239,7 +243,7 @@ class Session:
         said_before = len(self.said)
         cfg = SodaCLCfg(scan=self)
         for section in self.sections:
-            if section.dataset in ("", definition.dataset) and _concerns(section, definition):
+            if _concerns(section, definition):
                 self._parse(cfg, section.path, section.header, section.body)
         checks = LocatedList()
         checks.append(_without_identity(item))
@@ -267,11 +271,13 @@ class Session:
     def _created(self, cfg: Any) -> Any:
         """Soda's check of a configuration that holds one, with its table, partition and column."""
         of_source = cfg.data_source_scan_cfgs[DATA_SOURCE]
+        self.metrics.data_source_scan_cfg = of_source  # where a check finds the filter of another
         for check_cfg in of_source.check_cfgs:
             return self._check(check_cfg, None, None)
         for table_cfg in of_source.tables_cfgs.values():
             table = self.metrics.get_or_create_table(table_cfg.table_name)
             for name, column_cfg in table_cfg.column_configurations_cfgs.items():
+                _with_whole_numbers(column_cfg)
                 table.get_or_create_column(name).set_column_configuration_cfg(column_cfg)
             for partition_cfg in table_cfg.partition_cfgs:
                 partition = _partition(table, partition_cfg)
@@ -291,6 +297,7 @@ class Session:
                 " `volumes:` in rampart.yml and `change for` see what is unusual"
             )
         check_cfg.samples_limit = None  # a sample is another scan of the table, and shows rows
+        _with_whole_numbers(getattr(check_cfg, "missing_and_valid_cfg", None))
         return SodaCheck.create(
             check_cfg=check_cfg, data_source_scan=self.metrics, partition=partition, column=column
         )
@@ -302,15 +309,14 @@ class Session:
         """
         check = prepared.check
         table, partition = check.partition.table, check.partition
-        name = " ".join(filter(None, [partition.partition_name, f"{time} {moment.isoformat()}"]))
-        past = table.partitions.get(name)
+        key = (id(partition), time, moment)
+        past = table.partitions.get(key)
         if past is None:
-            past = table.partitions[name] = Partition(table, name)
-            own = partition.sql_partition_filter
-            own = self.jinja_resolve(own, {"MOMENT": moment.isoformat()})
+            past = table.partitions[key] = Partition(table, partition.partition_name)
+            own = self.jinja_resolve(partition.sql_partition_filter, {"MOMENT": moment.isoformat()})
             until = f"{time} <= timestamptz '{moment.isoformat()}'"
             past.sql_partition_filter = f"({own}) and {until}" if own else until
-            self._past.append(past)
+            self._past.append((moment, past))
         with _parsing:
             earlier = SodaCheck.create(
                 check_cfg=check.check_cfg,
@@ -325,9 +331,7 @@ class Session:
 
     def past_queries(self) -> Iterator[Any]:
         """The queries of moments of the past, the latest first."""
-        for partition in sorted(
-            self._past, key=lambda each: str(each.partition_name), reverse=True
-        ):
+        for _, partition in sorted(self._past, key=lambda each: each[0], reverse=True):
             yield from partition.collect_queries()
 
     def queries(self) -> Iterator[Any]:
@@ -361,12 +365,18 @@ def _partition(table: Any, cfg: Any) -> Any:
 
 
 def _concerns(section: Section, definition: Definition) -> bool:
-    """A filter holds for its own file, as in Soda; configurations and variables for all."""
-    if section.kind == "variables":
-        return section.path == definition.path
-    if section.kind == "filter":
-        return section.path == definition.path and section.segment == definition.segment
-    return True
+    """A filter holds for its own file, as in Soda; configurations hold in all."""
+    if section.kind == "configurations":
+        return section.dataset == definition.dataset
+    if section.path != definition.path:
+        return False
+    names_another = definition.text.startswith("row_count same as")
+    of = (section.dataset, section.segment)
+    return (
+        section.kind == "variables"
+        or names_another
+        or of == (definition.dataset, definition.segment)
+    )
 
 
 def _explained(said: str, definition: Definition) -> str:
@@ -383,6 +393,14 @@ def _explained(said: str, definition: Definition) -> str:
             " and the like"
         )
     return first
+
+
+def _with_whole_numbers(cfg: Any) -> None:
+    """`valid min: 0` becomes 0.0, and Postgres would make a numeric of each integer to compare."""
+    for name in ("valid_min", "valid_max"):
+        bound = getattr(cfg, name, None)
+        if isinstance(bound, float) and bound.is_integer():
+            setattr(cfg, name, int(bound))
 
 
 def _without_identity(item: Any) -> Any:

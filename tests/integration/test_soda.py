@@ -380,6 +380,33 @@ checks for orders [large]:
     assert {"pass"} == {each.status.value for each in found.values()}, found
 
 
+def test_checks_of_no_dataset_and_filters_of_another(scan: Scan) -> None:
+    """`checks:` holds queries of one's own; a comparison names a filter of another dataset."""
+    text = """checks:
+  - failed rows:
+      name: no order is lost
+      fail query: select * from orders where order_id is null
+filter raising [first]:
+  where: order_id <= 1
+checks for other:
+  - row_count same as raising [first]
+"""
+    found = scan(text)
+
+    assert {"warehouse.no order is lost", "other.row_count same as raising [first]"} == set(found)
+    assert {"pass"} == {each.status.value for each in found.values()}, found
+
+
+def test_what_is_wrong_with_a_metric_is_said_of_each_check(scan: Scan) -> None:
+    """Two checks share a metric, and none of them passes because the other one complained."""
+    found = scan(
+        "checks for orders:\n  - invalid_count(amount) = 0\n"
+        "  - invalid_count(amount) < 5: {identity: again}\n"
+    )
+
+    assert {"error"} == {each.status.value for each in found.values()}
+
+
 def test_one_check_for_each_dataset(scan: Scan) -> None:
     """A verdict per table, in its own segment."""
     text = """for each dataset T:

@@ -322,6 +322,54 @@ def test_a_constant_series_and_a_gap(project: Project) -> None:
     assert ("pass", "average of 3 values" in found.message) == (found.status.value, True)
 
 
+def test_a_backfill_of_last_month(project: Project) -> None:
+    """It is a change like any other; what was measured before stays as it was."""
+    project.checks(CHANGE + "      attributes: {time: ordered_at}\n")
+    project.fill(100)
+    project.scan()
+    project.fill(300, -30)
+    found = project.scan(1)["change"]
+
+    assert ("fail", 400.0) == (found.status.value, found.metric_value)
+    assert "+300 % against 100" in found.message
+
+
+def test_a_feed_says_the_moment(project: Project) -> None:
+    """Its newest delivery is the moment of a check that names it; a feed must exist."""
+    (project.root / "rampart.yml").write_text(
+        "scan: {checks: ['o*.yml']}\n"
+        "feeds: {shop: {table: shop_raw.orders, format: csv, path: in/*.csv,"
+        " moment: {format: 'orders_%Y%m%d'}, required: false}}\n"
+    )
+    (project.root / "in").mkdir()
+    (project.root / "in" / "orders_20261030.csv").write_text("id\n1\n")
+    monitor = DataMonitor(project.root, now=lambda: START)
+    monitor.load()
+    project.checks(
+        "filter orders [day]:\n  where: ordered_at > timestamptz '${MOMENT}' - interval '1 day'\n"
+        "checks for orders [day]:\n"
+        "  - change percent for row_count between -50 and 50:\n"
+        "      identity: change\n      attributes: {feed: shop, time: ordered_at}\n"
+        "checks for orders:\n"
+        "  - row_count > 0: {attributes: {feed: store}}\n"
+    )
+    project.sql(
+        "insert into orders select n, 'web', timestamptz '2026-10-29 12:00:00+00'"
+        " from generate_series(1, 10) as n",
+        "insert into orders select n, 'web', timestamptz '2026-10-28 12:00:00+00'"
+        " from generate_series(1, 9) as n",
+    )
+    found = project.scan()
+
+    assert "pass" == found["change"].status.value, found["change"]
+    assert datetime(2026, 10, 30, tzinfo=timezone.utc) == found["change"].data_timestamp
+    assert [(9.0, "recomputed"), (10.0, "measured")] == project.sql(
+        "select value, origin from monitoring.metric_values where metric_id like 'orders[day]%'"
+        " order by data_timestamp"
+    )
+    assert "found `store`, allowed is a feed: shop" in found["orders.row_count"].message
+
+
 def test_migrations_hold_what_is_stored(project: Project) -> None:
     """A value may be a number or a payload, never neither."""
     with connect(project.target) as connection:
