@@ -98,6 +98,10 @@ class _Postgres(PostgresDataSource):  # type: ignore[misc]
     def get_max_aggregation_fields(self) -> int:
         return AGGREGATES
 
+    def expr_count_conditional(self, condition: str) -> str:
+        # Soda's count(case ...) takes a fifth longer
+        return f"count(*) filter (where {condition})"
+
     def sql_get_table_columns(self, table_name: str, *_: Any, **__: Any) -> str:
         # Soda looks for a table whose name holds the schema and a dot, and finds none
         name = str(table_name).replace("'", "''")
