@@ -34,7 +34,7 @@ def scan_checks(
     files = checks_files.find_files(runner.config.root, runner.config.scan.checks)
     checks = checks_files.read_checks(files)
     for warned in checks.warnings:
-        log.warning(warned.said, file=str(warned.path), line=warned.line)
+        log.warning(str(warned))
     moment = store.latest_data_moment()
     with logs.stage(log, "scan", files=len(files)) as metrics:
         results, measured = _soda(runner, store, checks, moment, soda_results)

@@ -75,6 +75,9 @@ def judged(definition: Definition, found: Found) -> CheckResult:
         said = f"{label_of(definition)} is {value}: not a number that can be judged"
         return result_of(definition, Status.ERROR, said, column_name=found.column)
     status = _STATUS.get(found.outcome, Status.ERROR)
+    said = found.message or message(label_of(definition), value, found.low, found.high)
+    if status is Status.FAIL and not found.message and value is not None and value == found.high:
+        said = f"{label_of(definition)}={number_text(value)} (below {number_text(value)})"
     severity = Severity(definition.attributes.get("severity", "high"))
     measure = value if found.judged is None else found.judged
     critical = definition.attributes.get("critical")
@@ -83,7 +86,7 @@ def judged(definition: Definition, found: Found) -> CheckResult:
     return result_of(
         definition,
         status,
-        found.message or message(label_of(definition), value, found.low, found.high),
+        said,
         severity=severity,
         column_name=found.column,
         metric_value=value,

@@ -165,6 +165,7 @@ def test_one_bad_check_is_one_error(scan: Scan, check: str, status: str, said: s
         ("raising", "sum(broken) > 0", "error", "division by zero"),
         ("future", "freshness(seen_at) < 1d", "error", "later than now, 2026-11-20 12:00 UTC"),
         ("naive", "freshness(seen_at) < 2h", "pass", "the newest seen_at is 1 h old (max 2 h)"),
+        ("raising", "max(order_id) < 100", "fail", "max=100 (below 100)"),
         ("empty_orders", "row_count > 0", "fail", "row_count=0 (min 1)"),
         ("empty_orders", "avg(amount) > 0", "missing", "avg has no value: nothing to measure"),
         ("empty_orders", "freshness(ordered_at) < 1d", "missing", "nothing to measure yet"),

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -15,6 +20,7 @@ from monitors.store.history import History
 from monitors.store.migrate import migrate
 from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
+from tests.conftest import ROOT
 
 START = datetime(2026, 11, 2, 6, tzinfo=timezone.utc)
 
@@ -368,6 +374,28 @@ def test_a_feed_says_the_moment(project: Project) -> None:
         " order by data_timestamp"
     )
     assert "found `store`, allowed is a feed: shop" in found["orders.row_count"].message
+
+
+def test_an_interrupted_scan_ends_at_once(project: Project) -> None:
+    """Exit code 130, what runs is cancelled, what waits is not begun, nothing stays open."""
+    slow = "".join(
+        f"  - s{n} < 1: {{s{n} query: select count(*) from pg_sleep(60 + {n})}}\n" for n in range(3)
+    )
+    project.checks("checks for orders:\n" + slow)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "monitors.cli", "scan"],
+        cwd=project.root, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    sleeping = "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()"  # noqa: E501
+    for _ in range(600):
+        if project.sql(sleeping) == [(1,)]:
+            break
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+
+    assert 130 == running.wait(timeout=30)
+    assert [(0,)] == project.sql(sleeping)
 
 
 def test_migrations_hold_what_is_stored(project: Project) -> None:
