@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -62,6 +63,7 @@ where
     and not (table_name like any(%(excludes)s) or full_name like any(%(excludes)s))
 order by dataset
 """
+_NOT_NULL = re.compile(r"^NOT \(\S+ IS NULL\) AND (?=(NOT )?\()")
 _parsing = Lock()
 """The generated parser keeps tables of its own class, which threads must not fill at once."""
 
@@ -99,7 +101,9 @@ class _Postgres(PostgresDataSource):  # type: ignore[misc]
         return AGGREGATES
 
     def expr_count_conditional(self, condition: str) -> str:
-        # Soda's count(case ...) takes a fifth longer
+        # Soda's count(case ...) takes a fifth longer; a null is neither valid nor invalid anyway
+        if " OR " not in condition:
+            condition = _NOT_NULL.sub("", condition)
         return f"count(*) filter (where {condition})"
 
     def sql_get_table_columns(self, table_name: str, *_: Any, **__: Any) -> str:

@@ -86,6 +86,8 @@ GOOD = """checks for orders:
   - missing_count(customer) = 10
   - invalid_count(customer) = 0:
       valid regex: c[0-6]
+  - valid_count(customer) = 90:
+      valid regex: c[0-6]
   - avg(amount) between 20 and 30
   - duplicate_count(order_id) = 0
   - missing_percent(customer) < 11
@@ -113,7 +115,7 @@ def test_every_kind_of_check_has_a_verdict(scan: Scan) -> None:
     """SodaCL as it is written for plain Soda: each kind passes here and says why."""
     found = scan(GOOD)
 
-    assert 14 == len(found)
+    assert 15 == len(found)
     assert {} == {name: r.message for name, r in found.items() if r.status is not Status.PASS}
 
 
