@@ -13,7 +13,16 @@ from typing import Any
 
 import click
 
-from monitors import cli_db, cli_deliveries, cli_quarantine, cli_report
+from monitors import (
+    cli_channels,
+    cli_checks,
+    cli_db,
+    cli_deliveries,
+    cli_init,
+    cli_purge,
+    cli_quarantine,
+    cli_report,
+)
 from monitors.cli_common import report_verdict, settings
 from monitors.errors import ExitCode, RampartError
 
@@ -107,10 +116,16 @@ def build(select: tuple[str, ...], full_refresh: bool, as_json: bool) -> int:
     "--soda-results", type=click.Path(path_type=Path),
     help="Take in what `soda scan -srf FILE` wrote, instead of running the checks.",
 )  # fmt: skip
+@click.option(
+    "--dbt-target", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder with the artifacts of dbt's last build, when it is not the project's target.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON on stdout.")
-def scan(select: tuple[str, ...], soda_results: Path | None, as_json: bool) -> int:
+def scan(
+    select: tuple[str, ...], soda_results: Path | None, dbt_target: Path | None, as_json: bool
+) -> int:
     """Run the checks and write every verdict into monitoring.data_quality_metrics."""
-    verdict = settings.monitor().scan(select, soda_results=soda_results)
+    verdict = settings.monitor().scan(select, soda_results=soda_results, dbt_target=dbt_target)
     return report_verdict(verdict, as_json)
 
 
@@ -238,8 +253,14 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+cli.add_command(cli_channels.channels)
+cli.add_command(cli_checks.checks)
+cli.add_command(cli_checks.periods)
+cli.add_command(cli_checks.volumes)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
+cli.add_command(cli_init.init)
+cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from monitors.commands.channels import faults_of, routing_text, unheard_of
 from monitors.config import Config, load_config
 from monitors.errors import RampartError
 from monitors.scan.checks_files import find_files, read_checks
@@ -45,7 +46,8 @@ def examine(config_path: Path | None) -> list[Finding]:
         return [*findings, Finding("configuration", False, str(error))]
     feeds = ", ".join(config.feeds) or "no feed: `rampart load` has nothing to do"
     findings.append(Finding("configuration", True, f"{config.root}/rampart.yml: {feeds}"))
-    findings += [_dbt_project(config), _packages(config), *_checks(config), _space(config)]
+    findings += [_dbt_project(config), _packages(config), *_checks(config)]
+    findings += [*_channels(config), _space(config)]
     try:
         target = resolve_target(config.root)
         findings.append(Finding("database", True, f"{target} (from {target.origin})"))
@@ -108,6 +110,20 @@ def _checks(config: Config) -> list[Finding]:
         *(Finding("checks", False, each.problem) for each in checks.problems),
         *(Finding("checks", True, str(each), is_warning=True) for each in checks.warnings),
     ]
+
+
+def _channels(config: Config) -> list[Finding]:
+    """Each channel as far as it can be tried without sending, and what nobody would hear of."""
+    if not config.channels:
+        said = "none: `!! ALERT` lines on stderr are all that tells of a red check"
+        return [Finding("channels", True, said)]
+    findings = [
+        Finding(f"channel {name}", fault is None, fault or routing_text(config.channels[name]))
+        for name, fault in faults_of(config).items()
+    ]
+    if unheard := unheard_of(config):
+        findings.append(Finding("channels", False, unheard))
+    return findings
 
 
 def _space(config: Config) -> Finding:

@@ -15,6 +15,7 @@ from monitors.commands.build import build_models
 from monitors.commands.load import ProgressFactory, load_feeds
 from monitors.commands.runner import Runner
 from monitors.commands.scan import scan_checks
+from monitors.commands.volumes import recount_volumes
 from monitors.errors import ExitCode, UsageError
 from monitors.store.migrate import migrate
 from monitors.store.postgres import Store
@@ -43,9 +44,24 @@ class DataMonitor(Runner):
         """`dbt build`, recorded."""
         return self.recorded("build", lambda store: build_models(self, store, select, full_refresh))
 
-    def scan(self, select: Sequence[str] = (), *, soda_results: Path | None = None) -> Verdict:
-        """Run the checks, or take in those of a plain `soda scan`; write every verdict."""
-        return self.recorded("scan", lambda store: scan_checks(self, store, select, soda_results))
+    def scan(
+        self,
+        select: Sequence[str] = (),
+        *,
+        soda_results: Path | None = None,
+        dbt_target: Path | None = None,
+    ) -> Verdict:
+        """Run the checks, or take in those of a plain `soda scan`; write every verdict.
+
+        `dbt_target`: the folder with dbt's artifacts, when it is not the project's own.
+        """
+        return self.recorded(
+            "scan", lambda store: scan_checks(self, store, select, soda_results, dbt_target)
+        )
+
+    def recount(self, dataset: str) -> Verdict:
+        """Count the rows of a dataset under `volumes:` anew, hour by hour or day by day."""
+        return self.recorded("recount", lambda store: recount_volumes(self, store, dataset))
 
     def audit(self, select: Sequence[str] = ()) -> Verdict:
         """Every dbt test over whole tables; a build tests what is new."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from monitors.arrival.loader import Loaded
 from monitors.errors import ExitCode
 from monitors.results import CheckResult, Status, worst
+from monitors.store.postgres import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Verdict:
     """Checks that are valid and probably do not say what was meant: file, line, the right form."""
     build_exit_code: int | None = None
     scanned: bool = False
+    scores: tuple[Score, ...] = ()
 
     @property
     def red(self) -> list[CheckResult]:
@@ -82,4 +84,5 @@ class Verdict:
             if other.build_exit_code is None
             else other.build_exit_code,
             scanned=self.scanned or other.scanned,
+            scores=other.scores or self.scores,
         )

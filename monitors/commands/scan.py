@@ -6,29 +6,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
-from monitors.commands.build import dbt_results
+from monitors.commands.dbt_results import last_results
 from monitors.commands.runner import Runner
+from monitors.commands.soda_checks import soda_results_in, soda_results_of
+from monitors.commands.volumes import model_volumes
 from monitors.errors import ExitCode, UsageError
 from monitors.results import CheckResult
+from monitors.scan.register import SCAN_AGE, scan_age
 from monitors.store.history import History, MetricValue
 from monitors.store.postgres import Store
 from monitors.verdict import Verdict
-from monitors.warehouse.connection import connect
-
-if TYPE_CHECKING:
-    from monitors.scan.checks_files import Checks
 
 log = logs.get_logger("Monitor")
 
 
 def scan_checks(
-    runner: Runner, store: Store, select: Sequence[str], soda_results: Path | None
+    runner: Runner,
+    store: Store,
+    select: Sequence[str],
+    soda_results: Path | None,
+    dbt_target: Path | None = None,
 ) -> Verdict:
-    from monitors.scan import checks_files
+    from monitors.scan import checks_files, register
 
     started = runner.now()
     files = checks_files.find_files(runner.config.root, runner.config.scan.checks)
@@ -36,21 +38,33 @@ def scan_checks(
     for warned in checks.warnings:
         log.warning(str(warned))
     moment = store.latest_data_moment()
+    measured: list[MetricValue] = []
+    if soda_results is None:
+        model_volumes(runner, store)
     with logs.stage(log, "scan", files=len(files)) as metrics:
-        results, measured = _soda(runner, store, checks, moment, soda_results)
-        results += dbt_results(runner) if soda_results is None else []
-        results = _selected(results, select)
+        if soda_results is None:
+            results, measured = soda_results_of(runner, store, checks, moment)
+        else:
+            results = soda_results_in(soda_results, runner, checks)
+        if soda_results is None or dbt_target is not None:
+            results += last_results(runner, store, dbt_target)
+        expected = checks.expected(plain_soda=soda_results is not None)
+        results += register.absent(expected, results)
+        is_empty = not results
+        results += _scan_age(runner, store, started)
+        mutes = History(store.connection, store.run.environment).mutes(started)
+        results = _selected(register.with_mutes(results, mutes), select)
         metrics.update(checks=len(results), red=sum(each.is_red for each in results))
     results = [
         each if each.data_timestamp else replace(each, data_timestamp=moment) for each in results
     ]
     store.add_results(results, started)
-    History(store.connection, runner.config.environment, runner.run_id).put(measured)
+    History(store.connection, store.run.environment, store.run.run_id).put(measured)
     store.connection.commit()
     red = [each for each in results if each.is_red]
     since = store.red_since(each.check_id for each in red)
     alerts = [result_line(each) for each in red]
-    if (not checks.definitions and soda_results is None) or not results:
+    if (not checks.definitions and soda_results is None) or is_empty:
         where = ", ".join(runner.config.scan.checks)
         alerts.append(alert_line("monitoring failure", f"no check at all in {where}"))
     return Verdict(
@@ -61,33 +75,19 @@ def scan_checks(
         alerts=tuple(alerts),
         warnings=tuple(map(str, checks.warnings)),
         scanned=True,
+        scores=tuple(store.scores()),
     )
 
 
-def _soda(
-    runner: Runner, store: Store, checks: Checks, moment: datetime | None, soda_results: Path | None
-) -> tuple[list[CheckResult], list[MetricValue]]:
-    """What the checks say, by a scan of our own or by the file of a plain `soda scan`."""
-    if soda_results is not None:
-        from monitors.scan import soda_file
-
-        found = soda_file.read_results_file(soda_results)
-        with connect(runner.target, read_only=True) as reading:
-            return soda_file.to_results(found, checks.definitions, reading), []
-    from monitors.scan import soda
-
-    scan, now = runner.config.scan, runner.now()
-    history = History(store.connection, runner.config.environment)
-    moments = dict.fromkeys(runner.config.feeds) | history.moments()
-    outcome = soda.run_checks(
-        checks,
-        runner.target,
-        soda.Settings(scan.statement_timeout, scan.parallel, moments=moments),
-        history=history,
-        moment=moment or now,
-        now=now,
-    )
-    return list(outcome.results), list(outcome.measured)
+def _scan_age(runner: Runner, store: Store, now: datetime) -> list[CheckResult]:
+    """How long nobody had looked; a check where rampart.yml says how long that may be."""
+    last_scan_at = store.last_scan_at()
+    if last_scan_at is not None:
+        age = max((now - last_scan_at).total_seconds(), 0.0)
+        measured = MetricValue(SCAN_AGE, "monitoring.runs", "scan_age_seconds", now, age)
+        History(store.connection, store.run.environment, store.run.run_id).put([measured])
+    within = runner.config.scan.within
+    return [scan_age(last_scan_at, now, within)] if within else []
 
 
 def _selected(results: list[CheckResult], select: Sequence[str]) -> list[CheckResult]:

@@ -103,6 +103,10 @@ class Checks:
     def problems(self) -> list[Definition]:
         return [each for each in self.definitions if each.problem]
 
+    def expected(self, *, plain_soda: bool) -> list[Definition]:
+        """Those that must report; plain Soda has no history, so nobody waits for what needs it."""
+        return [each for each in self.definitions if not (plain_soda and each.needs_history)]
+
 
 def find_files(root: Path, patterns: Iterable[str]) -> list[Path]:
     """The checks files of the configuration, in order of name."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import yaml
 
 from monitors.log import get_logger
 from monitors.warehouse.connection import state_folder
+from monitors.warehouse.package_files import OWN_PACKAGE, OWN_PACKAGE_VARIABLE
 from monitors.warehouse.target import Target, profile_name
 
 log = get_logger("Dbt")
@@ -26,8 +26,8 @@ NO_TELEMETRY = {
 """Nothing leaves the machine unasked: dbt, Elementary and Soda."""
 AUDIT = {"RAMPART_AUDIT": "1"}
 """With it, tests look at whole tables and not at what is new; see get_where_subquery.sql."""
-BUILD_COMMANDS = ("build", "run", "test", "retry")
-"""Commands whose run_results.json speaks of models and tests that ran."""
+RUN_ID_IN_ARTIFACTS = "RAMPART_RUN_ID"
+"""Under this name the run that started dbt stands in `metadata.env` of the artifacts."""
 
 
 def environment(target: Target, project_dir: Path) -> dict[str, str]:
@@ -35,6 +35,7 @@ def environment(target: Target, project_dir: Path) -> dict[str, str]:
     return {
         **target.environment(),
         "DBT_PROFILES_DIR": str(write_profile(target, project_dir)),
+        OWN_PACKAGE_VARIABLE: os.environ.get(OWN_PACKAGE_VARIABLE) or str(OWN_PACKAGE),
         **NO_TELEMETRY,
     }
 
@@ -87,10 +88,32 @@ def run_dbt(
 
     Its own output goes to logs/dbt.log and, unless quiet, to stderr.
     """
+    done = _start(target, project_dir, arguments, quiet, variables)
+    for line in (done.stdout or "").splitlines():
+        if line.strip():
+            log.debug("dbt says", text=line.strip())
+    if done.returncode == 2 or (done.returncode and not arguments):
+        log.error("dbt could not start", text=_tail(done.stdout or ""))
+    return done.returncode
+
+
+def dbt_output(target: Target, project_dir: Path, *arguments: str) -> tuple[int, str]:
+    """The exit code of one dbt command, and all that it said."""
+    done = _start(target, project_dir, arguments, True, None)
+    return done.returncode, done.stdout or ""
+
+
+def _start(
+    target: Target,
+    project_dir: Path,
+    arguments: Sequence[str],
+    quiet: bool,
+    variables: Mapping[str, str] | None,
+) -> subprocess.CompletedProcess[str]:
     quietly = ["--quiet"] if quiet else []
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *quietly, *arguments]
     log.debug("dbt starts", arguments=list(arguments))
-    done = subprocess.run(
+    return subprocess.run(
         command,
         cwd=project_dir,
         env={**os.environ, **environment(target, project_dir), **(variables or {})},
@@ -100,21 +123,32 @@ def run_dbt(
         text=True,
         check=False,
     )
-    for line in (done.stdout or "").splitlines():
-        if line.strip():
-            log.debug("dbt says", text=line.strip())
-    if done.returncode == 2 or (done.returncode and not arguments):
-        log.error("dbt could not start", text=_tail(done.stdout or ""))
-    return done.returncode
 
 
-def run_results(target_dir: Path) -> dict[str, Any] | None:
-    """run_results.json of a build, or None: missing, or written by another command."""
-    path = target_dir / "run_results.json"
-    if not path.exists():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found if found.get("args", {}).get("which") in BUILD_COMMANDS else None
+def stamp(run_id: str) -> dict[str, str]:
+    """The variable that makes dbt write the run into its artifacts."""
+    return {f"DBT_ENV_CUSTOM_ENV_{RUN_ID_IN_ARTIFACTS}": run_id}
+
+
+def target_folder(project_dir: Path) -> Path:
+    """Where dbt writes its artifacts: DBT_TARGET_PATH over `target-path` over `target`."""
+    named = os.environ.get("DBT_TARGET_PATH") or _project(project_dir).get("target-path")
+    return project_dir / str(named or "target")
+
+
+def project_name(project_dir: Path) -> str | None:
+    """The name in dbt_project.yml; None where there is none."""
+    name = _project(project_dir).get("name")
+    return str(name) if name else None
+
+
+def _project(project_dir: Path) -> dict[str, Any]:
+    try:
+        text = (project_dir / "dbt_project.yml").read_text(encoding="utf-8")
+        found = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}  # dbt itself says what is wrong with it
+    return found if isinstance(found, dict) else {}
 
 
 def _tail(text: str) -> str:
