@@ -17,10 +17,17 @@ from monitors.config_volumes import Volume
 from monitors.errors import UsageError
 from monitors.scan import volume
 from monitors.scan.backtest import Backtest, Check, Settings, backtest
-from monitors.scan.backtest_checks import JudgeAll, ThresholdCheck, VolumeCheck, history_of
-from monitors.scan.backtest_report import NO_BOUNDS, NO_HISTORY, OWN_BOUNDS, Report
+from monitors.scan.backtest import History as ScanHistory
+from monitors.scan.backtest_checks import (
+    JudgeAll,
+    OwnBoundsCheck,
+    ThresholdCheck,
+    VolumeCheck,
+    history_of,
+)
+from monitors.scan.backtest_report import NO_BOUNDS, NO_HISTORY, UNREADABLE, Report
 from monitors.scan.bounds import Bounds, parse_bounds
-from monitors.scan.checks_files import Definition, find_files, read_definitions
+from monitors.scan.checks_files import Definition, find_files, read_checks
 from monitors.scan.threshold_diff import checks_diff, sensitivity_diff
 from monitors.scan.volumes import series_of
 from monitors.store.history import EVER, BadPeriod, History, StoredSeries
@@ -37,7 +44,7 @@ VERDICTS = "monitoring.volume_verdicts"
 class _Found:
     """What the store and the files hold."""
 
-    checks: list[VolumeCheck | ThresholdCheck] = field(default_factory=list)
+    checks: list[VolumeCheck | ThresholdCheck | OwnBoundsCheck] = field(default_factory=list)
     definitions: dict[str, Definition] = field(default_factory=dict)
     suites: dict[str, str] = field(default_factory=dict)
     """{check_id: suite}."""
@@ -89,7 +96,7 @@ class Backtester(Runner):
 
     def _read(self) -> _Found:
         files = find_files(self.config.root, self.config.scan.checks)
-        definitions = {each.check_id: each for each in read_definitions(files)}
+        definitions = {each.check_id: each for each in read_checks(files).definitions}
         with connect(self.target) as connection:
             migrate(connection)
             connection.commit()
@@ -114,8 +121,8 @@ class Backtester(Runner):
             found.suites[check_id] = series[0].suite_name
             definition = definitions.get(check_id)
             bounds = _bounds_of(definition, series[-1])
-            if definition is not None and "evidence" in definition.attributes:
-                found.not_replayed[check_id] = OWN_BOUNDS
+            if definition is not None and _has_own_bounds(definition):
+                found.checks.append(_own_bounds_check(check_id, series, bad))
             elif bounds is None:
                 found.not_replayed[check_id] = NO_BOUNDS
             else:
@@ -123,7 +130,7 @@ class Backtester(Runner):
         for check_id, definition in definitions.items():
             if check_id not in found.suites and check_id not in reading:
                 found.suites[check_id] = definition.suite
-                found.not_replayed[check_id] = NO_HISTORY
+                found.not_replayed[check_id] = UNREADABLE if definition.problem else NO_HISTORY
         return found
 
     # ---------------------------------------------------------------- what to change
@@ -195,19 +202,36 @@ def _threshold_check(
         dataset=latest.dataset,
         metric=latest.metric_name,
         bounds=bounds,
-        histories=[
-            history_of(
-                each.segment,
-                np.array([_utc(moment) for moment in each.moments], dtype="datetime64[s]"),
-                np.array(each.values, dtype=float),
-                [
-                    (np.datetime64(_utc(period.starts_at)), np.datetime64(_utc(period.ends_at)))
-                    for period in bad
-                    if period.dataset in (None, each.dataset)
-                    and period.segment in (None, each.segment)
-                ],
-            )
-            for each in stored
+        histories=[_history(each, bad) for each in stored],
+    )
+
+
+def _own_bounds_check(
+    check_id: str, stored: Sequence[StoredSeries], bad: Sequence[BadPeriod]
+) -> OwnBoundsCheck:
+    return OwnBoundsCheck(
+        check_id=check_id,
+        dataset=stored[-1].dataset,
+        histories=[_history(each, bad) for each in stored],
+        lows=[np.array(each.lows, dtype=float) for each in stored],  # None becomes NaN
+        highs=[np.array(each.highs, dtype=float) for each in stored],
+    )
+
+
+def _has_own_bounds(definition: Definition) -> bool:
+    """What the file says is then no bound of the value that is stored."""
+    return "evidence" in definition.attributes or definition.needs_history
+
+
+def _history(stored: StoredSeries, bad: Sequence[BadPeriod]) -> ScanHistory:
+    return history_of(
+        stored.segment,
+        np.array([_utc(moment) for moment in stored.moments], dtype="datetime64[s]"),
+        np.array(stored.values, dtype=float),
+        [
+            (np.datetime64(_utc(period.starts_at)), np.datetime64(_utc(period.ends_at)))
+            for period in bad
+            if period.dataset in (None, stored.dataset) and period.segment in (None, stored.segment)
         ],
     )
 

@@ -252,6 +252,47 @@ class ThresholdCheck:
         return np.where(is_open, np.nextafter(above, -np.inf), above)
 
 
+OWN_BOUNDS = "each run has bounds of its own, from what was before it"
+
+
+@dataclass(frozen=True)
+class OwnBoundsCheck:
+    """A metric that each run held against bounds from what was before: replayed as it was."""
+
+    check_id: str
+    dataset: str
+    histories: Sequence[History]
+    lows: Sequence[Floats]
+    highs: Sequence[Floats]
+    """Per history and value; NaN is no bound, and where both are, nothing was judged."""
+
+    kind: Literal["threshold"] = "threshold"
+    step: Step = "run"
+    strictness: float = 1.0
+    read_by: tuple[str, ...] = ()
+    why_no_injection: str | None = f"not applicable: {OWN_BOUNDS}"
+    why_no_recommendation: str | None = OWN_BOUNDS
+
+    def replay(self, place: int, since: np.datetime64 | None) -> Replayed:
+        history, low, high = self.histories[place], self.lows[place], self.highs[place]
+        with np.errstate(invalid="ignore"):
+            fires = (history.values < low) | (history.values > high)
+        judged = ~(np.isnan(low) & np.isnan(high)) & ~np.isnan(history.values)
+        if since is not None:
+            judged &= history.starts >= since
+        above = np.where(judged, np.where(fires, 0.0, 2.0), np.nan)
+        return Replayed(above, np.full(len(above), np.nan), low, high)
+
+    def fires_above(self, place: int, values: Floats, first: int, end: int) -> Floats:
+        return np.full(end - first, np.nan)
+
+    def candidates(self, fires_above: Floats) -> list[float]:
+        return []
+
+    def wording(self, strictness: float) -> str:
+        return "bounds of its own"
+
+
 def history_of(
     segment: str,
     moments: Moments,

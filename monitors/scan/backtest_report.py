@@ -22,7 +22,7 @@ from monitors.scan.chance import DAYS_A_MONTH, AlarmBudget, AlarmRate, expected_
 
 NO_HISTORY = "no history yet"
 NO_BOUNDS = "no bounds, so no alarm by chance"
-OWN_BOUNDS = "bounds of its own in each run"
+UNREADABLE = "not to be evaluated, `rampart scan` says why"
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,9 @@ class StoredSeries:
     suite_name: str
     moments: list[datetime]
     values: list[float]
+    lows: list[float | None]
+    highs: list[float | None]
+    """The bounds that were in force; None is no bound, and both for a recomputed value."""
     expected_min: float | None = None
     expected_max: float | None = None
     """The bounds of its latest verdict."""
@@ -135,6 +138,10 @@ class History:
         """The values of every check that ever had one: of each run, and recomputed ones."""
         rows = self._rows("verdict_series", environment=self.environment, since=since)
         return [StoredSeries(*row) for row in rows]
+
+    def moments(self) -> dict[str, datetime]:
+        """{feed: the newest moment that a delivery of it speaks of}."""
+        return dict(self._rows("moments_of_feeds"))
 
     # ---------------------------------------------------------------- known-bad periods
 

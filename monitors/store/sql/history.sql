@@ -36,8 +36,8 @@ limit %(limit)s
 
 -- verdict_series --
 -- Whole histories at once: per check and segment what each run measured, by the moment of the data,
--- with values that were recomputed under its name for moments of which no run speaks; and the bounds
--- of its latest verdict.
+-- with the bounds in force then, and values that were recomputed under its name for moments of which
+-- no run speaks; and the bounds of its latest verdict.
 with
 
 measured as (
@@ -77,6 +77,8 @@ recomputed as (
         metric_values.metric_id as check_id,
         metric_values.segment,
         metric_values.value as metric_value,
+        cast(null as double precision) as expected_min,
+        cast(null as double precision) as expected_max,
         metric_values.data_timestamp as execution_timestamp,
         metric_values.data_timestamp as moment
     from monitoring.metric_values as metric_values
@@ -96,9 +98,13 @@ recomputed as (
 ),
 
 every_value as (
-    select check_id, segment, metric_value, execution_timestamp, moment from measured
+    select
+        check_id, segment, metric_value, expected_min, expected_max, execution_timestamp, moment
+    from measured
     union all
-    select check_id, segment, metric_value, execution_timestamp, moment from recomputed
+    select
+        check_id, segment, metric_value, expected_min, expected_max, execution_timestamp, moment
+    from recomputed
 )
 
 select
@@ -111,6 +117,10 @@ select
         as moments,
     array_agg(every_value.metric_value order by every_value.moment, every_value.execution_timestamp)
         as metric_values,
+    array_agg(every_value.expected_min order by every_value.moment, every_value.execution_timestamp)
+        as lows,
+    array_agg(every_value.expected_max order by every_value.moment, every_value.execution_timestamp)
+        as highs,
     latest.expected_min,
     latest.expected_max
 from latest
@@ -120,6 +130,13 @@ group by
     latest.check_id, latest.segment, latest.dataset, latest.metric_name, latest.suite_name,
     latest.expected_min, latest.expected_max
 order by latest.check_id, latest.segment
+
+-- moments_of_feeds --
+-- The newest moment that an admitted delivery of each feed speaks of.
+select deliveries.feed, max(deliveries.extracted_at)
+from monitoring.deliveries as deliveries
+where deliveries.admission <> 'refused'
+group by deliveries.feed
 
 -- bad_periods --
 -- Periods that say nothing about what is usual: of one dataset, and of all.
