@@ -314,8 +314,12 @@ def _with_threshold(chosen: Sequence[Check], threshold: str) -> Check:
                 " a number above 0 and up to 10"
             )
         return replace(check, strictness=sensitivity)
+    if not isinstance(check, ThresholdCheck):
+        raise UsageError(
+            f"--threshold: {check.check_id} has no threshold to try: {check.why_no_recommendation}"
+        )
     bounds = parse_bounds(threshold)
-    if bounds is None or not isinstance(check, ThresholdCheck):
+    if bounds is None:
         raise UsageError(
             f"--threshold: found `{threshold}`, allowed are bounds as SodaCL writes them,"
             " like `<= 0.05` or `between 10 and 20`"

@@ -266,7 +266,7 @@ class OwnBoundsCheck:
     highs: Sequence[Floats]
     """Per history and value; NaN is no bound, and where both are, nothing was judged."""
 
-    kind: Literal["threshold"] = "threshold"
+    kind: Literal["history"] = "history"
     step: Step = "run"
     strictness: float = 1.0
     read_by: tuple[str, ...] = ()

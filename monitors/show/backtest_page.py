@@ -106,7 +106,7 @@ def _chart(check: Object, series: Object) -> dict[str, Any]:
             (frame.x(times[first]), frame.x(times[min(last + 1, len(times) - 1)]))
             for first, last in _runs(series["known_bad"])
         ],
-        "bands": list(_bands(frame, times, series)) if check["kind"] == "volume" else [],
+        "bands": list(_bands(frame, times, series)) if check["kind"] != "threshold" else [],
         "limits": [
             frame.y(limit)
             for limit in (series["lower"][-1], series["upper"][-1])
@@ -192,7 +192,8 @@ class _Frame:
 
 def _bands(frame: _Frame, times: Sequence[float], series: Object) -> Iterator[str]:
     """Polygons between the bounds, one for each stretch in which both are known."""
-    known = [value is not None for value in series["upper"]]
+    pairs = zip(series["lower"], series["upper"], strict=True)
+    known = [low is not None and high is not None for low, high in pairs]
     for first, last in _runs(known):
         step = max(1, (last - first) // MOST_POINTS + 1)
         places = [*range(first, last + 1, step)]

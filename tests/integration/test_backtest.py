@@ -100,9 +100,10 @@ def fill(connection: Any) -> None:
         store = Store(connection, RunContext(f"run-{day:04}", "dev"))
         store.start_run("scan")
         rejected = 0.05 if day in (40, 41, 80, 100, 110, 119) else 0.01 + 0.01 * random.random()
+        rows = 1200 if day in (50, 60) else 900 + day % 7
         values = {"shop.rejected": ("rejected_share", rejected, None, 0.05),
                   "shop.enough": ("row_count", 600 + day, 500, None),
-                  "shop.by_evidence": ("rows", 900 + day % 7 + 300 * (day in (50, 60)), 850 + day % 7, 950),
+                  "shop.by_evidence": ("rows", rows, 850 + day % 7, 950),
                   "shop.unique": ("duplicate_count", 0, None, 0),
                   "shop.volume": ("volume_alarms", 0, None, 0)}  # fmt: skip
         store.add_results(
@@ -252,9 +253,10 @@ def test_the_budget_is_the_exit_code(rampart: Run, arguments: tuple[str, ...], c
         (("shop.never_ran",), "no history of shop.never_ran in environment `dev` yet: run `ramp"),
         (("--inject", "dorp"), "--inject: found `dorp`, allowed is drop, outage"),
         (("--max-alarms", "2"), "--max-alarms: found `2`, allowed is a number per day"),
-        (("--threshold", "<= 1"), "--threshold: of one check only, 4 are chosen; name it"),
+        (("--threshold", "<= 1"), "--threshold: of one check only, 5 are chosen; name it"),
         (("shop.visits", "--threshold", "0"), "allowed for a volume is its sensitivity"),
         (("shop.rejected", "--threshold", "1"), "allowed are bounds as SodaCL writes them"),
+        (("shop.by_evidence", "--threshold", "= 1"), "shop.by_evidence has no threshold to try: e"),
         (("shop.unique", "--html", "/proc/no/page.html"), "--html: /proc/no/page.html cannot be"),
     ],
 )
