@@ -19,7 +19,10 @@ from monitors import (
     cli_checks,
     cli_db,
     cli_deliveries,
+    cli_exec,
+    cli_export,
     cli_init,
+    cli_landing,
     cli_purge,
     cli_quarantine,
     cli_report,
@@ -261,7 +264,10 @@ cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
+cli.add_command(cli_exec.exec_)
+cli.add_command(cli_export.export)
 cli.add_command(cli_init.init)
+cli.add_command(cli_landing.landing)
 cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)

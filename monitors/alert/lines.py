@@ -21,6 +21,8 @@ def alert_line(what: str, why: str) -> str:
 
 def kind_of(result: CheckResult) -> str:
     """The word in capitals: what sort of failure this is."""
+    if result.suite_name == "landing":
+        return "MOUNT FAILURE" if result.check_id.endswith(".mount") else "LANDING FAILURE"
     if result.status in (Status.ERROR, Status.MISSING) and result.suite_name != "dbt":
         return "MONITORING FAILURE"
     if result.check_id.startswith(_RUN_OF_DBT):
@@ -38,6 +40,8 @@ def result_line(result: CheckResult) -> str:
     """The alert line of one red check."""
     critical = " [critical]" if result.is_critical else ""
     why = f"{result.check_id} on {result.dataset}: {result.message}{_rows(result)}{critical}"
+    if kind_of(result) == "MOUNT FAILURE":
+        why = result.message  # where comes first
     return alert_line(kind_of(result), why)
 
 
