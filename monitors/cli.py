@@ -107,10 +107,16 @@ def build(select: tuple[str, ...], full_refresh: bool, as_json: bool) -> int:
     "--soda-results", type=click.Path(path_type=Path),
     help="Take in what `soda scan -srf FILE` wrote, instead of running the checks.",
 )  # fmt: skip
+@click.option(
+    "--dbt-target", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder with the artifacts of dbt's last build, when it is not the project's target.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The verdicts as JSON on stdout.")
-def scan(select: tuple[str, ...], soda_results: Path | None, as_json: bool) -> int:
+def scan(
+    select: tuple[str, ...], soda_results: Path | None, dbt_target: Path | None, as_json: bool
+) -> int:
     """Run the checks and write every verdict into monitoring.data_quality_metrics."""
-    verdict = settings.monitor().scan(select, soda_results=soda_results)
+    verdict = settings.monitor().scan(select, soda_results=soda_results, dbt_target=dbt_target)
     return report_verdict(verdict, as_json)
 
 

@@ -43,9 +43,20 @@ class DataMonitor(Runner):
         """`dbt build`, recorded."""
         return self.recorded("build", lambda store: build_models(self, store, select, full_refresh))
 
-    def scan(self, select: Sequence[str] = (), *, soda_results: Path | None = None) -> Verdict:
-        """Run the checks, or take in those of a plain `soda scan`; write every verdict."""
-        return self.recorded("scan", lambda store: scan_checks(self, store, select, soda_results))
+    def scan(
+        self,
+        select: Sequence[str] = (),
+        *,
+        soda_results: Path | None = None,
+        dbt_target: Path | None = None,
+    ) -> Verdict:
+        """Run the checks, or take in those of a plain `soda scan`; write every verdict.
+
+        `dbt_target`: the folder with dbt's artifacts, when it is not the project's own.
+        """
+        return self.recorded(
+            "scan", lambda store: scan_checks(self, store, select, soda_results, dbt_target)
+        )
 
     def audit(self, select: Sequence[str] = ()) -> Verdict:
         """Every dbt test over whole tables; a build tests what is new."""

@@ -6,6 +6,9 @@ from datetime import datetime
 
 from monitors.results import CheckResult, Status, number_text
 
+_RUN_OF_DBT = (
+    "dbt.model.", "dbt.snapshot.", "dbt.seed.", "dbt.operation.", "dbt.build", "dbt.artifacts"
+)  # fmt: skip
 _DEFAULT_MATTERS = "Whoever reads {dataset} may draw the wrong conclusion."
 _DEFAULT_DO = "See docs/checks.md, then run the check's query by hand: rampart db psql"
 
@@ -19,7 +22,7 @@ def kind_of(result: CheckResult) -> str:
     """The word in capitals: what sort of failure this is."""
     if result.status in (Status.ERROR, Status.MISSING) and result.suite_name != "dbt":
         return "MONITORING FAILURE"
-    if result.check_id.startswith(("dbt.model.", "dbt.snapshot.", "dbt.seed.")):
+    if result.check_id.startswith(_RUN_OF_DBT):
         return "DBT RUN FAILURE"
     if "scd" in result.suite_name or "scd" in result.check_id:
         return "SCD VALIDATION FAILURE"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from monitors.alert.lines import alert_line, result_line
-from monitors.commands.build import alone, dbt_results, run_recorded
+from monitors.commands.build import alone, run_recorded
+from monitors.commands.dbt_results import results_of_run
 from monitors.commands.runner import Runner
 from monitors.errors import ExitCode
 from monitors.store.postgres import Store
@@ -28,7 +29,7 @@ def _audit_alone(runner: Runner, store: Store, select: Sequence[str]) -> Verdict
     if select:
         arguments += ["--select", *select]
     run_recorded(runner, store, "audit", "dbt test", arguments, AUDIT)
-    results = dbt_results(runner, FOLDER)
+    results = results_of_run(runner, runner.config.root / FOLDER, select)
     store.add_results(results, started)
     store.connection.commit()
     red = [each for each in results if each.is_red]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from monitors import log as logs
 from monitors.alert.lines import result_line
+from monitors.commands.dbt_results import build_source, results_of_run
 from monitors.commands.load import prepare_feeds
 from monitors.commands.runner import Runner
 from monitors.errors import ExitCode, ModelsError
-from monitors.results import CheckResult
+from monitors.scan.dbt_artifacts import keep_build
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import Verdict
-from monitors.warehouse.dbt import AUDIT, run_dbt, run_results
+from monitors.warehouse.dbt import AUDIT, run_dbt, stamp, target_folder
 from monitors.warehouse.packages import install_packages, packages_status
 
 log = logs.get_logger("Monitor")
@@ -60,7 +60,7 @@ def _build_alone(
     # unit tests speak of the code, not of the data: they run where the code changes
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     # tests look for a green build of the whole project into their target (untested_deliveries.sql)
-    source = f"dbt build into {runner.target.name}.{runner.target.schema}"
+    source = build_source(runner.target)
     if select:
         arguments += ["--select", *select]
         source += f" --select {' '.join(select)}"
@@ -68,10 +68,14 @@ def _build_alone(
         arguments.append("--full-refresh")
     # with every row written anew, every row is new to the tests
     code = run_recorded(runner, store, "build", source, arguments, AUDIT if full_refresh else None)
+    folder = target_folder(runner.config.root)
     if not code:
+        keep_build(folder)
         return Verdict(runner.run_id, ExitCode.OK, build_exit_code=0)
     # Which tests failed is for the scan to say, from dbt's own results.
-    alerts = tuple(result_line(each) for each in dbt_results(runner) if each.is_red)
+    results = results_of_run(runner, folder, select)
+    keep_build(folder)
+    alerts = tuple(result_line(each) for each in results if each.is_red)
     return Verdict(runner.run_id, ExitCode.RED, alerts=alerts, build_exit_code=code)
 
 
@@ -92,7 +96,7 @@ def run_recorded(
             runner.config.root,
             *arguments,
             quiet=runner.quiet_dbt,
-            variables=variables,
+            variables={**(variables or {}), **stamp(runner.run_id)},
         )
         metrics["exit_code"] = code
     said = {1: "models or tests failed", 2: "dbt could not start; see logs/dbt.log"}.get(code)
@@ -102,11 +106,3 @@ def run_recorded(
     if code == 2:
         raise ModelsError(f"{said} or `rampart doctor`; `dbt parse` says more")
     return code
-
-
-def dbt_results(runner: Runner, folder: Path = Path("target")) -> list[CheckResult]:
-    """Verdicts of the last build in this project; none when nothing was built here."""
-    from monitors.scan.dbt import read_build
-
-    found = run_results(runner.config.root / folder)
-    return read_build(found, runner.config.root / folder / "manifest.json") if found else []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
-from monitors.commands.build import dbt_results
+from monitors.commands.dbt_results import last_results
 from monitors.commands.runner import Runner
 from monitors.errors import ExitCode, UsageError
 from monitors.results import CheckResult
@@ -20,7 +20,11 @@ log = logs.get_logger("Monitor")
 
 
 def scan_checks(
-    runner: Runner, store: Store, select: Sequence[str], soda_results: Path | None
+    runner: Runner,
+    store: Store,
+    select: Sequence[str],
+    soda_results: Path | None,
+    dbt_target: Path | None = None,
 ) -> Verdict:
     from monitors.scan import checks_files, soda
 
@@ -37,7 +41,8 @@ def scan_checks(
             found = {"checks": []}
         with connect(runner.target, read_only=True) as reading:
             results = soda.to_results(found, definitions, reading)
-        results += dbt_results(runner) if soda_results is None else []
+        if soda_results is None or dbt_target is not None:
+            results += last_results(runner, store, dbt_target)
         results = _selected(results, select)
         metrics.update(checks=len(results), red=sum(each.is_red for each in results))
     moment = store.latest_data_moment()

@@ -1,23 +1,20 @@
-"""dbt's own artifacts as verdicts: every model and test of the last build."""
+"""dbt's own artifacts as verdicts: every model and test that the last build had selected."""
 
 from __future__ import annotations
 
-import json
+import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
-from monitors.errors import ChecksError
-from monitors.results import Category, CheckResult, Layer, Severity, Status
+from monitors.lineage import TESTS, Lineage, Node, relation_of
+from monitors.results import Category, CheckResult, Severity, Status
+from monitors.scan.dbt_artifacts import Artifacts, moment_of
+from monitors.scan.dbt_nodes import SUITE, attributes_of, check_id_of, layer_of, parent_of, word_of
+from monitors.scan.dbt_register import BUILT, TOOLS, expected
 
-SUITE = "dbt"
-_LAYER_OF_FOLDER = {
-    "staging": Layer.SILVER,
-    "intermediate": Layer.SILVER,
-    "quality": Layer.SILVER,
-    "marts": Layer.GOLD,
-}
 _STATUS = {
     "success": Status.PASS,
     "pass": Status.PASS,
@@ -25,187 +22,264 @@ _STATUS = {
     "fail": Status.FAIL,
     "error": Status.ERROR,
     "runtime error": Status.ERROR,
+    "partial success": Status.FAIL,
     "skipped": Status.MISSING,
+    "no-op": Status.PASS,
+    "reused": Status.PASS,
 }
-_TOOLS = ("elementary",)
-"""Packages whose tables say nothing about our data: heard of only when they fail."""
-_BUILT = ("model", "snapshot", "seed")
-_TESTED = ("test", "unit_test")
+_BY_ITS_OWN_FAULT = ("error", "fail", "runtime error", "partial success")
+_DID_NOTHING = ("no-op", "reused")
+_SEVERITY = {"error": Severity.MEDIUM, "warn": Severity.LOW}
+"""What dbt's own severity means where meta.severity says nothing."""
+_LIMIT = re.compile(r"(?P<sign>>=|>|!=)\s*(?P<number>\d+)")
+
+Result = Mapping[str, Any]
 
 
-def read_build(run_results: Mapping[str, Any], manifest_path: Path) -> list[CheckResult]:
-    """Verdicts of a build. A skipped node names the failed parent and is counted there only.
+def read_build(artifacts: Artifacts, lineage: Lineage) -> list[CheckResult]:
+    """Verdicts of a build: what reported, and as missing what was selected and did not.
 
-    Raises ChecksError when the manifest is missing or torn.
+    A node that was skipped because of a failed parent names it, by its unique_id, in `blocked_by`
+    and counts there only.
     """
-    try:
-        manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ChecksError(
-            f"{manifest_path}: cannot be read ({error}); run `rampart build`"
-        ) from None
-    nodes = {**manifest["nodes"], **manifest.get("unit_tests", {}), **manifest.get("sources", {})}
-    statuses = {each["unique_id"]: each["status"] for each in run_results["results"]}
-    finished = _moment(run_results["metadata"].get("generated_at"))
-    results = []
-    for each in run_results["results"]:
-        node = nodes.get(each["unique_id"])
-        if node is None or (node["package_name"] in _TOOLS and each["status"] == "success"):
-            continue
-        if node["resource_type"] in _TESTED:
-            results.append(_of_test(each, node, nodes, statuses, finished))
-        elif node["resource_type"] in _BUILT:
-            results.append(_of_model(each, node, nodes, statuses, finished))
-    return results
+    return _Reading(artifacts, lineage).results()
 
 
-def _of_model(
-    each: Mapping[str, Any],
-    node: Mapping[str, Any],
-    nodes: Mapping[str, Any],
-    statuses: Mapping[str, str],
-    finished: datetime | None,
-) -> CheckResult:
-    status = _STATUS.get(each["status"], Status.ERROR)
+class _Reading:
+    """What every verdict of one build needs, computed once."""
+
+    def __init__(self, artifacts: Artifacts, lineage: Lineage) -> None:
+        self.artifacts = artifacts
+        self.lineage = lineage
+        run = artifacts.run_results or {"metadata": {}, "results": []}
+        self.reported: dict[str, Result] = {each["unique_id"]: each for each in run["results"]}
+        self.finished: datetime | None = moment_of(run)
+        self.invocation: str | None = run["metadata"].get("invocation_id")
+        self.absent = [each for each in expected(artifacts, lineage) if each not in self.reported]
+
+    def results(self) -> list[CheckResult]:
+        found = [self._of(each, unique_id) for unique_id, each in self.reported.items()]
+        found += [self._of_absent(unique_id) for unique_id in self.absent]
+        if self.artifacts.lost and not self.absent:
+            found.append(_lost_build(self.artifacts))
+        return [each for each in found if each is not None]
+
+    def _of(self, each: Result, unique_id: str) -> CheckResult | None:
+        node = self.lineage.nodes.get(unique_id)
+        status = str(each.get("status"))
+        if node is None or (node.get("package_name") in TOOLS and status == "success"):
+            return None
+        kind = node["resource_type"]
+        if kind in TESTS:
+            return self._of_test(each, node, status)
+        if kind in BUILT or (kind == "operation" and status in _BY_ITS_OWN_FAULT):
+            return self._of_model(each, node, status)
+        return None
+
+    # ---------------------------------------------------------------- one verdict
+
+    def _of_model(self, each: Result, node: Node, status: str) -> CheckResult:
+        unique_id = node["unique_id"]
+        blocked_by = self._blocked_by(unique_id) if status == "skipped" else None
+        batches = _batches(each) if status == "partial success" else (None, None)
+        message = _first_line(each.get("message")) or status
+        if batches[0] is not None:
+            message = f"{batches[0]} of {batches[1]} batches failed"
+        return CheckResult(
+            check_id=self.check_ids[unique_id],
+            check_name=f"{node['name']} is built",
+            suite_name=SUITE,
+            dataset=relation_of(node),
+            status=_STATUS.get(status, Status.ERROR),
+            layer=layer_of(node),
+            category=Category.INFRASTRUCTURE,
+            severity=word_of(Severity, node, "severity", Severity.HIGH),
+            metric_name="execution_seconds",
+            metric_value=each.get("execution_time"),
+            numerator=batches[0],
+            denominator=batches[1],
+            data_timestamp=self.finished,
+            blocked_by=blocked_by,
+            message=f"skipped: {blocked_by} failed" if blocked_by else message,
+            attributes=self._attributes(node),
+        )
+
+    def _of_test(self, each: Result, node: Node, status: str) -> CheckResult:
+        unique_id = node["unique_id"]
+        verdict = _STATUS.get(status, Status.ERROR)
+        if status in _DID_NOTHING:
+            verdict = Status.BLIND  # it looked at nothing, so it could not have failed
+        blocked_by = self._blocked_by(unique_id) if status == "skipped" else None
+        failures = each.get("failures")
+        limit, said = _limit(node, verdict)
+        message = f"failures={failures or 0:,} ({said})"
+        if verdict in (Status.ERROR, Status.MISSING, Status.BLIND) or failures is None:
+            message = _first_line(each.get("message")) or (message if failures else status)
+        return self._test(
+            node,
+            status=verdict,
+            metric_value=failures,
+            numerator=failures,
+            expected_max=limit,
+            data_timestamp=self.finished,
+            blocked_by=blocked_by,
+            message=f"skipped: {blocked_by} failed" if blocked_by else message,
+            attributes={**self._attributes(node), **_where_rows_are(each, node, verdict)},
+        )
+
+    def _of_absent(self, unique_id: str) -> CheckResult:
+        """A node that was selected and of which the results do not speak: never a pass."""
+        node = self.lineage.nodes[unique_id]
+        blocked_by = self._blocked_by(unique_id)
+        why = self.artifacts.lost or (
+            f"the build ended before it, {self.finished:%Y-%m-%d %H:%M} UTC"
+            if self.finished
+            else "the build ended before it"
+        )
+        message = f"not run: {blocked_by} failed" if blocked_by else f"no result: {why}"
+        if node["resource_type"] not in TESTS:
+            return self._of_model({"message": message}, node, "skipped")
+        return self._test(
+            node,
+            status=Status.MISSING,
+            expected_max=_limit(node, Status.MISSING)[0],
+            data_timestamp=self.finished,
+            blocked_by=blocked_by,
+            message=message,
+            attributes=self._attributes(node),
+        )
+
+    def _test(self, node: Node, **found: Any) -> CheckResult:
+        parent = self.lineage.nodes.get(parent_of(node) or "", {})
+        own = str((node.get("config") or {}).get("severity") or "error").lower()
+        return CheckResult(
+            check_id=self.check_ids[node["unique_id"]],
+            check_name=node["name"],
+            suite_name=SUITE,
+            dataset=relation_of(parent) if parent else SUITE,
+            column_name=node.get("column_name"),
+            layer=layer_of(parent or node, node),
+            category=word_of(Category, node, "category", Category.DATA_QUALITY),
+            severity=word_of(Severity, node, "severity", _SEVERITY.get(own, Severity.MEDIUM)),
+            metric_name="failures",
+            **found,
+        )
+
+    # ---------------------------------------------------------------- what it needs
+
+    @cached_property
+    def check_ids(self) -> dict[str, str]:
+        """Of every node of the manifest, so that a part of a build gives the same ids."""
+        named = {
+            unique_id: check_id_of(node, self.lineage.nodes.get(parent_of(node) or "", {}))
+            for unique_id, node in self.lineage.nodes.items()
+            if node.get("resource_type") in (*BUILT, *TESTS, "operation")
+        }
+        taken = Counter(named.values())
+        return {
+            unique_id: name if taken[name] == 1 else f"{name[:200]}#{unique_id.rpartition('.')[2]}"
+            for unique_id, name in named.items()
+        }
+
+    @cached_property
+    def _culprits(self) -> dict[str, str]:
+        failed = {
+            unique_id
+            for unique_id, each in self.reported.items()
+            if each.get("status") in _BY_ITS_OWN_FAULT
+        }
+        skipped = {
+            unique_id
+            for unique_id, each in self.reported.items()
+            if each.get("status") == "skipped"
+        }
+        compiled_into_others = {
+            unique_id
+            for unique_id, node in self.lineage.nodes.items()
+            if (node.get("config") or {}).get("materialized") == "ephemeral"
+        }
+        return self.lineage.blame(failed, skipped | compiled_into_others | set(self.absent))
+
+    @cached_property
+    def _failed_hook(self) -> str | None:
+        """dbt can be told to skip everything when a hook before the run fails."""
+        return next(
+            (
+                unique_id
+                for unique_id, each in self.reported.items()
+                if unique_id.startswith("operation.")
+                and "on-run-start" in unique_id
+                and each.get("status") in _BY_ITS_OWN_FAULT
+            ),
+            None,
+        )
+
+    def _blocked_by(self, unique_id: str) -> str | None:
+        return self._culprits.get(unique_id) or self._failed_hook
+
+    def _attributes(self, node: Node) -> dict[str, Any]:
+        attributes = attributes_of(node, self.lineage)
+        if self.invocation:
+            attributes["invocation_id"] = self.invocation
+        return attributes
+
+
+# -------------------------------------------------------------------- what dbt said
+
+
+def _lost_build(artifacts: Artifacts) -> CheckResult:
+    """A build of a selection that left nothing: nobody knows what it had selected."""
     return CheckResult(
-        check_id=f"dbt.{node['resource_type']}.{node['name']}",
-        check_name=f"{node['name']} is built",
+        check_id="dbt.build",
+        check_name="the last build left its results",
         suite_name=SUITE,
-        dataset=_relation(node),
-        status=status,
-        layer=_layer(node),
+        dataset=SUITE,
+        status=Status.MISSING,
         category=Category.INFRASTRUCTURE,
         severity=Severity.HIGH,
-        metric_name="execution_seconds",
-        metric_value=each.get("execution_time"),
-        data_timestamp=finished,
-        blocked_by=_failed_ancestor(node, nodes, statuses) if status is Status.MISSING else None,
-        message=_first_line(each.get("message")) or each["status"],
-        attributes=_attributes(node),
+        message=f"no result: {artifacts.lost}",
     )
 
 
-def _of_test(
-    each: Mapping[str, Any],
-    node: Mapping[str, Any],
-    nodes: Mapping[str, Any],
-    statuses: Mapping[str, str],
-    finished: datetime | None,
-) -> CheckResult:
-    status = _STATUS.get(each["status"], Status.ERROR)
-    parent = nodes.get(_parent(node) or "", {})
-    failures = each.get("failures")
-    meta = _meta(node)
-    said = _first_line(each.get("message"))
-    if status in (Status.FAIL, Status.WARN) and failures is not None:
-        said = f"failures={failures:,} (max 0)"
-    return CheckResult(
-        check_id=_test_id(node, parent),
-        check_name=node["name"],
-        suite_name=SUITE,
-        dataset=_relation(parent) if parent else "dbt",
-        column_name=node.get("column_name"),
-        status=status,
-        layer=_layer(parent or node),
-        category=Category(meta.get("category", "data_quality")),
-        severity=Severity(meta.get("severity", "medium")),
-        metric_name="failures",
-        metric_value=failures,
-        numerator=failures,
-        expected_max=0,
-        data_timestamp=finished,
-        blocked_by=_failed_ancestor(node, nodes, statuses) if status is Status.MISSING else None,
-        message=said or f"failures={failures or 0} (max 0)",
-        attributes=_attributes(node),
-    )
+def _limit(node: Node, status: Status) -> tuple[float | None, str]:
+    """(how many failures are allowed, the same in words), of the condition that decides.
 
-
-def _test_id(node: Mapping[str, Any], parent: Mapping[str, Any]) -> str:
-    """Survives a change of the test's arguments: model, column and test, not dbt's hash of all."""
-    generic = node.get("test_metadata")
-    if not generic:
-        return f"dbt.{node['resource_type']}.{node['name']}"
-    parts = [parent.get("name", "dbt"), node.get("column_name"), generic["name"]]
-    stem = ".".join(str(part) for part in parts if part)
-    kwargs = {
-        key: value
-        for key, value in (generic.get("kwargs") or {}).items()
-        if key in ("combination_of_columns", "column_list", "to", "expression", "name")
-    }
-    extra = json.dumps(kwargs, sort_keys=True) if kwargs else ""
-    return f"dbt.{stem}{'#' + extra if extra else ''}"[:300]
-
-
-def _parent(node: Mapping[str, Any]) -> str | None:
-    attached = node.get("attached_node") or node.get("tested_node_unique_id")
-    if attached:
-        return str(attached)
-    depends = node.get("depends_on", {}).get("nodes") or []
-    return str(depends[0]) if depends else None
-
-
-def _failed_ancestor(
-    node: Mapping[str, Any], nodes: Mapping[str, Any], statuses: Mapping[str, str]
-) -> str | None:
-    """The nearest ancestor, or test on one, that failed by its own fault; breadth first."""
-    queue = [node["unique_id"]]
-    seen: set[str] = set()
-    while queue:
-        unique_id = queue.pop(0)
-        if unique_id in seen:
-            continue
-        seen.add(unique_id)
-        if statuses.get(unique_id) in ("error", "fail", "runtime error"):
-            return str(unique_id)
-        broken_test = _failed_test_of(unique_id, nodes, statuses)
-        if broken_test:
-            return broken_test
-        queue += nodes.get(unique_id, {}).get("depends_on", {}).get("nodes") or []
-    return None
-
-
-def _failed_test_of(
-    unique_id: str, nodes: Mapping[str, Any], statuses: Mapping[str, str]
-) -> str | None:
-    for test_id, status in statuses.items():
-        if (
-            status in ("error", "fail")
-            and test_id in nodes
-            and _is_test_on(nodes[test_id], unique_id)
-        ):
-            return test_id
-    return None
-
-
-def _is_test_on(node: Mapping[str, Any], unique_id: str) -> bool:
-    parents = node.get("depends_on", {}).get("nodes") or []
-    return bool(node["resource_type"] in _TESTED and unique_id in parents)
-
-
-def _relation(node: Mapping[str, Any]) -> str:
-    name = node.get("alias") or node.get("identifier") or node.get("name") or "dbt"
-    return f"{node['schema']}.{name}" if node.get("schema") else str(name)
-
-
-def _layer(node: Mapping[str, Any]) -> Layer:
-    if node.get("resource_type") == "source":
-        return Layer.BRONZE
-    meta = _meta(node)
-    if "layer" in meta:
-        return Layer(meta["layer"])
-    parts = Path(node.get("original_file_path") or "").parts
-    return next((_LAYER_OF_FOLDER[part] for part in parts if part in _LAYER_OF_FOLDER), Layer.GOLD)
-
-
-def _meta(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    None where the condition is no simple upper limit.
+    """
     config = node.get("config") or {}
-    return {**(node.get("meta") or {}), **(config.get("meta") or {})}
+    warns = str(config.get("severity") or "error").lower() == "warn"
+    key = "warn_if" if warns or status is Status.WARN else "error_if"
+    condition = str(config.get(key) or "!= 0").strip()
+    word = "warns" if key == "warn_if" else "fails"
+    limit = _upper_limit(condition)
+    decides = _upper_limit(str(config.get("warn_if" if warns else "error_if") or "!= 0").strip())
+    return decides, f"max {limit:,}" if limit is not None else f"{word} if {condition}"
 
 
-def _attributes(node: Mapping[str, Any]) -> dict[str, Any]:
-    meta = _meta(node)
-    kept = {key: meta[key] for key in ("owner", "runbook", "matters", "do") if key in meta}
-    return {"unique_id": node["unique_id"], **kept}
+def _upper_limit(condition: str) -> int | None:
+    found = _LIMIT.fullmatch(condition)
+    if found is None or (found["sign"] == "!=" and int(found["number"])):
+        return None
+    return int(found["number"]) - (found["sign"] == ">=")
+
+
+def _where_rows_are(each: Result, node: Node, status: Status) -> dict[str, str]:
+    """The relation with the failing rows, where dbt stored them, or the query that finds them."""
+    if status not in (Status.FAIL, Status.WARN):
+        return {}
+    if each.get("relation_name") or node.get("relation_name"):
+        return {"failures_relation": relation_of(node)}
+    path = node.get("compiled_path")
+    return {"failures_sql": str(path)} if path else {}
+
+
+def _batches(each: Result) -> tuple[int | None, int | None]:
+    """(failed, all) batches of a microbatch model."""
+    found = each.get("batch_results")
+    if not found:
+        return None, None
+    failed = len(found.get("failed") or ())
+    return failed, failed + len(found.get("successful") or ())
 
 
 def _first_line(text: Any) -> str:
@@ -213,7 +287,3 @@ def _first_line(text: Any) -> str:
     lines = [line.strip() for line in str(text or "").splitlines() if line.strip()]
     why = lines[1:2] if lines and " Error in " in lines[0] else []
     return ": ".join([*lines[:1], *why])[:300]
-
-
-def _moment(text: Any) -> datetime | None:
-    return datetime.fromisoformat(str(text).replace("Z", "+00:00")) if text else None

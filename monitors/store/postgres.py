@@ -210,6 +210,14 @@ class Store:
     def unlock_builds(self) -> None:
         self._execute("unlock_builds")
 
+    def last_build(self, source: str) -> dict[str, Any] | None:
+        """The latest build into a target: run_id, started_at, status, source; None before any."""
+        found = self._execute("last_build", source=source)
+        row = found.fetchone()
+        return (
+            dict(zip([each.name for each in found.description], row, strict=True)) if row else None
+        )
+
     # ---------------------------------------------------------------- verdicts
 
     def add_results(self, results: Iterable[CheckResult], executed_at: datetime) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -26,8 +25,8 @@ NO_TELEMETRY = {
 """Nothing leaves the machine unasked: dbt, Elementary and Soda."""
 AUDIT = {"RAMPART_AUDIT": "1"}
 """With it, tests look at whole tables and not at what is new; see get_where_subquery.sql."""
-BUILD_COMMANDS = ("build", "run", "test", "retry")
-"""Commands whose run_results.json speaks of models and tests that ran."""
+RUN_ID_IN_ARTIFACTS = "RAMPART_RUN_ID"
+"""Under this name the run that started dbt stands in `metadata.env` of the artifacts."""
 
 
 def environment(target: Target, project_dir: Path) -> dict[str, str]:
@@ -108,13 +107,30 @@ def run_dbt(
     return done.returncode
 
 
-def run_results(target_dir: Path) -> dict[str, Any] | None:
-    """run_results.json of a build, or None: missing, or written by another command."""
-    path = target_dir / "run_results.json"
-    if not path.exists():
-        return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    return found if found.get("args", {}).get("which") in BUILD_COMMANDS else None
+def stamp(run_id: str) -> dict[str, str]:
+    """The variable that makes dbt write the run into its artifacts."""
+    return {f"DBT_ENV_CUSTOM_ENV_{RUN_ID_IN_ARTIFACTS}": run_id}
+
+
+def target_folder(project_dir: Path) -> Path:
+    """Where dbt writes its artifacts: DBT_TARGET_PATH over `target-path` over `target`."""
+    named = os.environ.get("DBT_TARGET_PATH") or _project(project_dir).get("target-path")
+    return project_dir / str(named or "target")
+
+
+def project_name(project_dir: Path) -> str | None:
+    """The name in dbt_project.yml; None where there is none."""
+    name = _project(project_dir).get("name")
+    return str(name) if name else None
+
+
+def _project(project_dir: Path) -> dict[str, Any]:
+    try:
+        text = (project_dir / "dbt_project.yml").read_text(encoding="utf-8")
+        found = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}  # dbt itself says what is wrong with it
+    return found if isinstance(found, dict) else {}
 
 
 def _tail(text: str) -> str:

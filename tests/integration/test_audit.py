@@ -82,7 +82,7 @@ def a_whole_build_was_green(target: Target) -> None:
         " (run_id, pipeline_name, stage, layer, status, source, started_at, finished_at)"
         " select run_id, 'dbt', 'build', 'gold', 'succeeded', 'dbt build into prod.rampart',"
         " now(), now()"
-        " from monitoring.runs limit 1",
+        " from monitoring.pipeline_logs where stage = 'build' limit 1",
     )
 
 
