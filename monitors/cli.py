@@ -13,7 +13,14 @@ from typing import Any
 
 import click
 
-from monitors import cli_db, cli_deliveries, cli_quarantine, cli_report
+from monitors import (
+    cli_db,
+    cli_deliveries,
+    cli_incidents,
+    cli_notify,
+    cli_quarantine,
+    cli_report,
+)
 from monitors.cli_common import report_verdict, settings
 from monitors.errors import ExitCode, RampartError
 
@@ -246,6 +253,8 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
 
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
+cli.add_command(cli_incidents.incidents)
+cli.add_command(cli_notify.notify)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)
 

@@ -59,6 +59,8 @@ def summary(verdict: Verdict) -> str:
             lines += ["", f"  {first}", *(f"    {line}" for line in rest)]
         others = [each for each in verdict.results if each.status in (Status.WARN, Status.BLIND)]
         lines += [f"  {each.status.value}: {each.check_id}: {each.message}" for each in others]
+        if verdict.health is not None:
+            lines.append(f"health   {verdict.health.state}: {verdict.health.reason}")
         lines.append("")
         lines.append(
             "Dashboards may refresh."
@@ -79,6 +81,7 @@ def as_json(verdict: Verdict) -> str:
         "build_exit_code": verdict.build_exit_code,
         "results": [asdict(each) for each in verdict.results],
         "alerts": list(verdict.alerts),
+        "health": asdict(verdict.health) if verdict.health else None,
     }
     return json.dumps(found, default=str, indent=2) + "\n"
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from monitors.arrival.loader import Loaded
 from monitors.errors import ExitCode
+from monitors.health import Health
 from monitors.results import CheckResult, Status, worst
 
 
@@ -54,6 +55,8 @@ class Verdict:
     alerts: tuple[str, ...] = ()
     build_exit_code: int | None = None
     scanned: bool = False
+    health: Health | None = None
+    """Of the whole, after this run; None when nothing was judged."""
 
     @property
     def red(self) -> list[CheckResult]:
@@ -79,4 +82,5 @@ class Verdict:
             if other.build_exit_code is None
             else other.build_exit_code,
             scanned=self.scanned or other.scanned,
+            health=other.health or self.health,
         )
