@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from monitors import (
+    cli_channels,
     cli_db,
     cli_deliveries,
     cli_incidents,
@@ -251,6 +252,7 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+cli.add_command(cli_channels.channels)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
 cli.add_command(cli_incidents.incidents)

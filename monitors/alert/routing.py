@@ -58,10 +58,11 @@ def unheard(
 ) -> list[tuple[Severity, str, str | None]]:
     """(severity, kind, layer) of urgent incidents without a known owner that no channel takes.
 
-    Empty when there are no channels: then the `!! ALERT` line is what people read. Layer None is
-    an incident that belongs to none, such as a dead channel.
+    Empty when no channel is meant for this environment: then the `!! ALERT` line is what people
+    read. Layer None is an incident that belongs to none, such as a dead channel.
     """
-    if not channels:
+    meant = _meant_for(channels, environment)
+    if not meant:
         return []
     layers = (None, *(layer.value for layer in Layer))
     return [
@@ -69,22 +70,31 @@ def unheard(
         for severity, kind, layer in product(URGENT, get_args(Kind), layers)
         if not any(
             _passes(settings.only, None, layer, severity.value, kind, environment)
-            for settings in channels.values()
+            for settings in meant
         )
     ]
 
 
 def is_unheard(message: Message, channels: Mapping[str, BaseChannel]) -> bool:
-    """Whether an urgent message finds channels, and none of them takes it."""
+    """Whether an urgent message finds channels of its environment, and none of them takes it."""
+    meant = _meant_for(channels, message.environment)
     return (
-        bool(channels)
+        bool(meant)
         and message.severity in URGENT
         and message.event != "resolved"
-        and not any(takes(settings, message) for settings in channels.values())
+        and not any(takes(settings, message) for settings in meant)
     )
 
 
 # -------------------------------------------------------------------- which
+
+
+def _meant_for(channels: Mapping[str, BaseChannel], environment: str) -> list[BaseChannel]:
+    return [
+        settings
+        for settings in channels.values()
+        if not settings.only.environment or environment in settings.only.environment
+    ]
 
 
 def _lets_through(only: Only, message: Message) -> bool:

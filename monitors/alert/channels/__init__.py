@@ -22,7 +22,7 @@ CHANNELS = {
     "email": "monitors.alert.channels.email.Email",
     "apprise": "monitors.alert.channels.apprise.Apprise",
     "sns": "monitors.alert.channels.sns.Sns",
-    "log": "monitors.alert.channels.log.Log",
+    "log": "monitors.alert.channels.log_line.Log",
 }
 """type -> dotted path of the class; imported when a channel of that type is first opened."""
 

@@ -90,15 +90,14 @@ def publication_of(message: Message, topic_arn: str) -> dict[str, Any]:
 
 def _body(message: Message) -> str:
     """What each kind of subscriber gets; sections go from the end until it fits."""
-    sections = message.sections
-    while True:
-        body = _bodies(replace(message, sections=sections))
-        if len(body.encode()) <= LIMIT - SPARE:
-            return body
-        if not sections:
+    kept = len(message.sections)
+    shown = message
+    while (size := len((body := _bodies(shown)).encode())) > LIMIT - SPARE:
+        if kept == 0:
             raise ChannelError("the message is larger than SNS takes, 256 KB", permanent=True)
-        kept = [each for each in sections if each is not _SHORTENED]
-        sections = (*kept[:-1], _SHORTENED) if len(kept) > 1 else ()
+        kept = min(kept - 1, kept * (LIMIT - SPARE) // size)
+        shown = replace(message, sections=(*message.sections[:kept], _SHORTENED))
+    return body
 
 
 _SHORTENED = Section(title="Shortened", text="SNS takes 256 KB. The rest: rampart incidents")

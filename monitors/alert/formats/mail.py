@@ -12,7 +12,17 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from monitors.alert.formats.plain import clean, context, header_text, headline, one_line, plain_text
+from monitors.alert.formats.plain import (
+    capitalized,
+    clean,
+    context,
+    header_text,
+    headline,
+    is_wide,
+    one_line,
+    plain_text,
+    records,
+)
 from monitors.alert.message import Message, moment_text
 
 if TYPE_CHECKING:
@@ -59,6 +69,8 @@ def html_of(message: Message) -> str:
         context=context(message),
         preview=one_line(first),
         moment=moment_text(message.at),
+        is_wide=is_wide,
+        records=records,
         colour=_OVER if over else _COLOURS[message.severity.value],
     )
 
@@ -83,6 +95,6 @@ def _template() -> Template:
     from jinja2 import Environment
 
     environment = Environment(autoescape=True)  # in every place, whatever the name of the file
-    environment.filters |= {"one_line": one_line, "clean": clean}
+    environment.filters |= {"one_line": one_line, "clean": clean, "capitalized": capitalized}
     text = (files(__package__) / "mail.html").read_text(encoding="utf-8")
     return environment.from_string(text)

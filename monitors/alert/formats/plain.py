@@ -10,7 +10,11 @@ from monitors.alert.message import Fact, Message, Section, Table, kind_text, mom
 
 WIDTH = 78
 CELL = 32
-"""A cell is cut after so many characters."""
+"""A cell of a table is cut after so many characters."""
+VALUE = 200
+"""A value that has a line of its own is cut later."""
+NARROW = 56
+"""Columns of text that a mail on a phone can show without cutting."""
 
 _TURNS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Signs that turn the direction of writing: with them a text shows what it does not say."""
@@ -58,10 +62,10 @@ def plain_text(message: Message) -> str:
     return "\n\n".join(block for block in blocks if block.strip()) + "\n"
 
 
-def table_text(table: Table, cell: int = CELL) -> str:
+def table_text(table: Table) -> str:
     """Columns under each other, each as wide as its widest cell."""
     rows = [
-        tuple(_cut(one_line(value), cell) for value in row) for row in (table.columns, *table.rows)
+        tuple(_cut(one_line(value), CELL) for value in row) for row in (table.columns, *table.rows)
     ]
     count = max(len(row) for row in rows)
     padded = [row + ("",) * (count - len(row)) for row in rows]
@@ -73,6 +77,38 @@ def table_text(table: Table, cell: int = CELL) -> str:
         ).rstrip()
         for row in (padded[0], rule, *padded[1:])
     )
+
+
+def is_wide(table: Table) -> bool:
+    """Whether a phone would cut it off: then each row is read better by itself, name by name."""
+    return max(map(_width, table_text(table).splitlines())) > NARROW
+
+
+def records(table: Table) -> list[list[tuple[str, str]]]:
+    """The rows as (column, value). That a value is absent is often the reason: it is said."""
+    return [
+        [
+            (one_line(name), _cut(one_line(value), VALUE) or "(empty)")
+            for name, value in zip(table.columns, row, strict=False)
+        ]
+        for row in table.rows
+    ]
+
+
+def rows_text(table: Table) -> str:
+    """Columns side by side where they fit, or one column a line and a blank line between rows."""
+    if not is_wide(table):
+        return table_text(table)
+    width = max((len(one_line(name)) for name in table.columns), default=0)
+    return "\n\n".join(
+        "\n".join(f"{name:<{width}}  {value}" for name, value in record)
+        for record in records(table)
+    )
+
+
+def capitalized(text: str) -> str:
+    """`Since`; the rest of the text stays as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def one_line(text: str) -> str:
@@ -98,7 +134,7 @@ def _is_obeyed(sign: str) -> bool:
 
 
 def _facts(facts: Sequence[Fact]) -> Iterator[str]:
-    width = max((len(fact.label) for fact in facts), default=0)
+    width = min(max((len(fact.label) for fact in facts), default=0), 16)
     for fact in facts:
         label = f"{one_line(fact.label):<{width}}  "
         yield _wrapped(one_line(fact.text), label, " " * (width + 2))
@@ -116,7 +152,7 @@ def _section(section: Section) -> Iterator[str]:
         yield _wrapped(first, mark, " " * len(mark))
         yield from (_wrapped(line, " " * len(mark), " " * len(mark)) for line in rest)
     if section.table is not None:
-        yield table_text(section.table)
+        yield rows_text(section.table)
     if section.statement:
         yield textwrap.indent(clean(section.statement).rstrip(), "    ")
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from monitors.alert.formats.plain import clean, context, headline, one_line, table_text
+from monitors.alert.formats.plain import (
+    capitalized,
+    clean,
+    context,
+    headline,
+    one_line,
+    rows_text,
+)
 from monitors.alert.message import Fact, Link, Message, Section, moment_text
 
 BLOCKS = 50
 HEADER = 150
 TEXT = 3000
 ITEMS = 25
-CELL = 24
-"""Cells are narrower than in a mail: a phone shows about 40 characters a line."""
 CUT = " ... (shortened)"
 
 
@@ -48,7 +53,7 @@ def _facts(facts: Iterable[Fact]) -> dict[str, Any]:
     for fact in facts:
         if elements:
             elements.append(_text("\n"))
-        elements += [_bold(budget.take(one_line(fact.label).capitalize())), _text("  ")]
+        elements += [_bold(budget.take(capitalized(one_line(fact.label)))), _text("  ")]
         elements.append(_text(budget.take(one_line(fact.text))))
     return {"type": "rich_text_section", "elements": elements}
 
@@ -69,7 +74,7 @@ def _section(section: Section) -> list[dict[str, Any]]:
             }
         )
     if section.table is not None:
-        parts.append(_preformatted(budget.take(table_text(section.table, CELL))))
+        parts.append(_preformatted(budget.take(rows_text(section.table))))
     if section.statement:
         parts.append(_preformatted(budget.take(clean(section.statement).strip("\n"))))
     return parts

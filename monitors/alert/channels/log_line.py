@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from monitors import log as logs
-from monitors.alert.formats.plain import one_line
 from monitors.alert.message import Message
 from monitors.config_channels import LogSettings
 from monitors.results import Severity
@@ -18,8 +17,7 @@ class Log:
         self.settings = settings
 
     def send(self, message: Message) -> None:
-        values = message.as_json()
         say = log.warning
         if message.severity in (Severity.CRITICAL, Severity.HIGH) and message.event != "resolved":
             say = log.error
-        say("alert", **{**values, "title": one_line(message.title)})
+        say("alert", alert=message.as_json())  # one field: its names never meet those of the log
