@@ -52,7 +52,7 @@ DO: dict[Topic, str] = {
     Topic.FRESHNESS: "`rampart deliveries list {feed}`; ask the sender for what is missing",
     Topic.CHANNEL: "mend its settings or its secret, then `rampart notify --retry-parked`",
 }
-DO_ELSE = "look at the rows with the statement below and trace them to their delivery"
+DO_ELSE = "look at the rows that break it and trace them to their delivery"
 
 STEPS: dict[str, tuple[str, ...]] = {
     "job_failure": (
@@ -71,7 +71,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         "Agree with the sender on the change, adapt staging, `rampart build --full-refresh`.",
     ),
     "data_quality_failure": (
-        "Run the statement below and look at a few rows.",
+        "Run the statement and look at a few rows.",
         "One delivery, one hour, one value? Then it is the sender; else the code.",
         "Compare with what changed since the last green run.",
         "Have the data corrected and loaded again, or mend the model; then `rampart run`.",
@@ -82,7 +82,7 @@ STEPS: dict[str, tuple[str, ...]] = {
         "Mend it, then `rampart build --select {name}+`: what was skipped is built as well.",
     ),
     "dbt_test_failure": (
-        "Run the statement below: it lists the rows that break the test.",
+        "Run the statement: it lists the rows that break the test.",
         "Did they come with the last delivery, or did the model change?",
         "Mend the data or the model, then `rampart build --select {name}`.",
     ),
@@ -96,5 +96,10 @@ STEPS: dict[str, tuple[str, ...]] = {
         "Did a model, a checks file or a version change since the last green run?",
         "`rampart doctor`, then `rampart scan --select {check_id}`.",
     ),
+    "channel": (
+        "Read what the receiver answered; `rampart channels list` says what is wrong here.",
+        "Is its address, its secret or its certificate another one than yesterday?",
+        "Mend it, try `rampart channels test NAME`, then `rampart notify --retry-parked`.",
+    ),
 }
-"""{kind: the steps of an investigation, in order}."""
+"""{kind, or a topic of its own: the steps of an investigation, in order}."""

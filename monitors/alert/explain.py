@@ -11,13 +11,13 @@ from monitors.alert.advice import DO, DO_ELSE, LIKELY, MATTERS, MATTERS_ELSE, ST
 from monitors.alert.facts import Facts, Finding
 from monitors.alert.lines import rows_text
 from monitors.alert.message import Event, Fact, Link, Message, Section, Table, moment_text
-from monitors.alert.topics import Topic, topic_of
+from monitors.alert.topics import JOBS, Topic, topic_of
 from monitors.results import CheckResult
 from monitors.store.incidents import Change, Incident
 
 SHOWN = 10
 """How many reasons, changes, checks and exposures are named; the rest is counted."""
-CELL = 60
+CELL = 100
 """How much of a sample's value is shown."""
 
 
@@ -129,7 +129,9 @@ def likeliest(topic: Topic, findings: Sequence[Finding]) -> Finding | None:
 
 def _title(lead: CheckResult, cause: Finding | None) -> str:
     said = lead.message.removeprefix("not evaluated: ")
-    on = "" if lead.dataset in f"{lead.check_id} {said}" else f" on {lead.dataset}"
+    own = lead.dataset.startswith("monitoring.") or lead.suite_name == JOBS
+    named = own or lead.dataset in f"{lead.check_id} {said}"
+    on = "" if named else f" on {lead.dataset}"
     because = f"; {cause.text}" if cause and cause.text not in said else ""
     return _one_line(f"{lead.check_id}{on}: {said}{because}")
 
@@ -180,7 +182,7 @@ def _sections(
         f" `rampart incidents snooze {words['incident_id']} --for '4 hours'` when it can wait",
     )
     found.append(Section("Recommended actions", items=actions))
-    steps = tuple(step.format_map(words) for step in STEPS[change.kind])
+    steps = tuple(step.format_map(words) for step in STEPS.get(topic.value, STEPS[change.kind]))
     found.append(Section("Investigation", items=steps, numbered=True))
     if facts.unreadable:
         found.append(Section("Could not be looked at", items=_named(facts.unreadable)))

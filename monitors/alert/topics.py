@@ -12,6 +12,8 @@ from typing import get_args
 from monitors.config_channels import Kind
 from monitors.results import CheckResult, Severity, Status
 
+JOBS = "jobs"
+"""The suite of verdicts about Rampart's own work."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

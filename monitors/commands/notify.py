@@ -273,7 +273,8 @@ def _watch_channels(runner: Runner, store: Store, channels: Sequence[str]) -> tu
             continue
         why = None
         if state.parked:
-            why = f"{state.parked} alerts parked: {state.last_error}"
+            counted = "1 alert" if state.parked == 1 else f"{state.parked:,} alerts"
+            why = f"{counted} parked: {state.last_error}"
         elif state.failing >= NOT_WORKING:
             why = f"{state.failing} tries in a row failed: {state.last_error}"
         results.append(channel_result(name, why))

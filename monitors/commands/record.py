@@ -16,6 +16,7 @@ from monitors.alert.incidents import Decider, key_of
 from monitors.alert.message import Message
 from monitors.alert.places import Places
 from monitors.alert.routing import deliveries_for
+from monitors.alert.topics import JOBS
 from monitors.commands.evidence import Investigation, places_of
 from monitors.commands.runner import Runner
 from monitors.results import Category, CheckResult, Layer, Severity, Status
@@ -26,8 +27,6 @@ from monitors.store.postgres import Store
 log = logs.get_logger("Alerts")
 
 TOLD = ("opened", "worsened", "reopened", "resolved")
-JOBS = "jobs"
-"""The suite of verdicts about Rampart's own work."""
 
 
 def record_results(
