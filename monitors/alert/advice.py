@@ -18,7 +18,7 @@ LIKELY: dict[Topic, tuple[Cause, ...]] = {
     Topic.VOLUME: (Cause.REFUSED, Cause.NO_DELIVERY, Cause.ODD_DELIVERY, Cause.RULE, Cause.CODE),
     Topic.FRESHNESS: (Cause.REFUSED, Cause.NO_DELIVERY, Cause.RULE, Cause.CODE),
     Topic.RULE: (Cause.LOST_COLUMN, Cause.FAULT, Cause.CODE, Cause.RULE, Cause.DELIVERY),
-    Topic.MISSING: (Cause.NO_DELIVERY, Cause.CODE, Cause.VERSION),
+    Topic.MISSING: (Cause.CODE, Cause.VERSION),
     Topic.CHANNEL: (),
 }
 """{topic: what mostly brings it about, the likeliest first}; the first that was found is named."""

@@ -11,8 +11,8 @@ from monitors.alert.grouping import Group, group
 from monitors.alert.places import Places
 from monitors.alert.topics import kind_of, most_urgent, severity_of, topic_of
 from monitors.config_alerts import Flapping
-from monitors.results import CheckResult, Severity
-from monitors.store.incidents import Change, CheckKey, Decision, Incident, Known
+from monitors.results import CheckResult, Severity, Status
+from monitors.store.incidents import Change, CheckKey, CheckState, Decision, Incident, Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,10 @@ class Decider:
         observed: list[tuple[CheckResult, Observed]] = []
         states = dict(known.states)
         for result in self.results:
-            before = states.get(key_of(result))
+            key = key_of(result)
+            if key in known.steady and not result.status.is_red:
+                continue
+            before = states.get(key) or _steady(result, known.steady.get(key), self)
             seen = observe(before, result, self.rule, self.moment, self.run_id)
             if seen is not None:
                 states[seen.state.key] = seen.state
@@ -54,6 +57,26 @@ class Decider:
             *_turned_green(green, known, {key_of(each) for each in turned_red}),
         ]
         return Decision(changed, tuple(flips), tuple(changes))
+
+
+def _steady(result: CheckResult, status: str | None, decider: Decider) -> CheckState | None:
+    """What a steady check was, as far as a flip asks; None when it was never heard."""
+    if status is None:
+        return None
+    return CheckState(
+        check_id=result.check_id,
+        segment=result.segment or "",
+        is_red=False,
+        recent="g" * decider.rule.of,
+        status=Status(status),
+        severity=result.severity,
+        layer=result.layer,
+        dataset=result.dataset,
+        message="",
+        run_id=decider.run_id,
+        data_timestamp=None,
+        changed_at=decider.moment,
+    )
 
 
 def key_of(result: CheckResult) -> CheckKey:

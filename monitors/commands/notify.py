@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import psycopg
 
@@ -121,15 +122,8 @@ def send_due(runner: Runner, store: Store, *, budget: timedelta = BUDGET) -> Sen
     return done
 
 
-def _is_due(runner: Runner, connection: psycopg.Connection) -> bool:
-    outbox = Outbox(connection, runner.config.environment)
-    incidents = Incidents(connection, runner.config.environment)
-    now = runner.now()
-    return (
-        bool(outbox.due_channels(now))
-        or outbox.has_collected(now)
-        or incidents.has_ended_snoozes(now)
-    )
+def _is_due(runner: Runner, connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+    return Outbox(connection, runner.config.environment).is_something_due(runner.now())
 
 
 # -------------------------------------------------------------------- what becomes due

@@ -53,7 +53,13 @@ def raise_alerts(runner: Runner, store: Store, results: Collection[CheckResult])
         return lineage[0]
 
     decider = Decider(results, settings.flapping, now, runner.run_id, places)
-    changed = incidents.change(results, now, now - settings.reopen_within, decider)
+    changed = incidents.change(
+        results,
+        now,
+        decider,
+        steady="g" * settings.flapping.of,
+        since=now - settings.reopen_within,
+    )
     told = [each for each in changed if each.change.event in TOLD]
     if not told:
         return

@@ -129,6 +129,9 @@ class Known:
     """What a decision is made from."""
 
     states: Mapping[CheckKey, CheckState]
+    """Of all but the steady checks."""
+    steady: Mapping[CheckKey, str]
+    """Checks that are green as long as anybody looks back, with what they said."""
     incidents: Sequence[Incident]
     """Active ones, and those that were resolved not long ago."""
 
@@ -195,26 +198,42 @@ class Incidents:
         self._execute("lock_states", environment=self.environment)
 
     def change(
-        self, results: Collection[CheckResult], moment: datetime, since: datetime, decide: Decide
+        self,
+        results: Collection[CheckResult],
+        moment: datetime,
+        decide: Decide,
+        *,
+        steady: str,
+        since: datetime,
     ) -> list[Changed]:
         """Take the lock, let `decide` see what is known, write what it wants.
 
+        `steady`: the recent verdicts of a check that is green as long as anybody looks back;
         `since`: incidents resolved before it are over for good.
         """
         self.lock()
-        decision = decide(
-            Known(
-                self.states(each.check_id for each in results),
-                self.find(active=True, resolved_since=since),
-            )
+        check_ids = sorted({each.check_id for each in results})
+        known = Known(
+            self.states(check_ids, steady),
+            self.steady(check_ids, steady),
+            self.find(active=True, resolved_since=since),
         )
+        decision = decide(known)
         self.put_states(decision.states)
         self.add_flips(decision.flips, moment)
         return [self._write(each, moment) for each in decision.changes]
 
-    def states(self, check_ids: Iterable[str]) -> dict[CheckKey, CheckState]:
+    def steady(self, check_ids: Sequence[str], steady: str) -> dict[CheckKey, str]:
+        """{check: status} of the steady ones among them."""
         rows = self._execute(
-            "check_states", environment=self.environment, check_ids=sorted(set(check_ids))
+            "steady_checks", environment=self.environment, check_ids=check_ids, steady=steady
+        ).fetchall()
+        return {(check_id, segment): status for check_id, segment, status in rows}
+
+    def states(self, check_ids: Sequence[str], steady: str) -> dict[CheckKey, CheckState]:
+        """Of the named checks but the steady ones."""
+        rows = self._execute(
+            "check_states", environment=self.environment, check_ids=check_ids, steady=steady
         ).fetchall()
         found = (_state(row) for row in rows)
         return {each.key: each for each in found}
@@ -225,12 +244,6 @@ class Incidents:
             "red_check_ids", environment=self.environment, check_ids=sorted(set(check_ids))
         ).fetchall()
         return {row[0] for row in rows}
-
-    def has_ended_snoozes(self, moment: datetime) -> bool:
-        row = self._execute(
-            "has_ended_snoozes", environment=self.environment, moment=moment
-        ).fetchone()
-        return bool(row[0])
 
     def put_states(self, states: Sequence[CheckState]) -> None:
         if not states:

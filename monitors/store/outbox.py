@@ -127,8 +127,9 @@ class Outbox:
         """The channel will never take it as it is."""
         return self._end(claimed, claimed_by, "parked", started, now, error, None)
 
-    def has_collected(self, now: datetime) -> bool:
-        return bool(self._rows("has_collected", now=now)[0][0])
+    def is_something_due(self, now: datetime) -> bool:
+        """A message, a digest, or the end of a snooze."""
+        return bool(self._rows("is_something_due", now=now)[0][0])
 
     def retry_parked(self, now: datetime) -> int:
         """Somebody mended the channel: what was parked is due again."""

@@ -2,8 +2,18 @@
 -- Whoever decides about states and incidents of an environment takes turns until it commits.
 select pg_advisory_xact_lock(hashtextextended('rampart.alert.states.' || %(environment)s, 0))
 
+-- steady_checks --
+-- Which of the named checks are green as long as anybody looks back: most of them.
+select check_states.check_id, check_states.segment, check_states.status
+from monitoring.check_states as check_states
+where
+    check_states.environment = %(environment)s
+    and check_states.check_id = any(%(check_ids)s)
+    and not check_states.is_red
+    and check_states.recent = %(steady)s
+
 -- check_states --
--- What the named checks were when they were heard last.
+-- What the other ones were when they were heard last.
 select
     check_states.check_id, check_states.segment, check_states.is_red, check_states.recent,
     check_states.status, check_states.severity, check_states.layer, check_states.dataset,
@@ -13,6 +23,7 @@ from monitoring.check_states as check_states
 where
     check_states.environment = %(environment)s
     and check_states.check_id = any(%(check_ids)s)
+    and (check_states.is_red or check_states.recent <> %(steady)s)
 
 -- put_check_state --
 -- What a check is now.
@@ -206,14 +217,6 @@ where
     and state = 'snoozed'
     and snoozed_until <= %(moment)s
 returning incident_id
-
--- has_ended_snoozes --
--- Whether there is one of them.
-select exists (
-    select 1
-    from monitoring.incidents
-    where environment = %(environment)s and state = 'snoozed' and snoozed_until <= %(moment)s
-)
 
 -- incidents --
 -- Active ones and those resolved since a moment, or the one of a number; the newest first.

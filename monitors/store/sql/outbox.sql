@@ -111,16 +111,27 @@ where
 order by outbox.outbox_id
 for update skip locked
 
--- has_collected --
--- Whether a digest is due.
-select exists (
-    select 1
-    from monitoring.outbox as outbox
-    where
-        outbox.environment = %(environment)s
-        and outbox.state = 'collected'
-        and outbox.next_try_at <= %(now)s
-)
+-- is_something_due --
+-- Whether there is a message, a digest or the end of a snooze to be told.
+select
+    exists (
+        select 1
+        from monitoring.outbox as outbox
+        where
+            outbox.environment = %(environment)s
+            and (
+                (outbox.state in ('pending', 'collected') and outbox.next_try_at <= %(now)s)
+                or (outbox.state = 'sending' and outbox.leased_until <= %(now)s)
+            )
+    )
+    or exists (
+        select 1
+        from monitoring.incidents as incidents
+        where
+            incidents.environment = %(environment)s
+            and incidents.state = 'snoozed'
+            and incidents.snoozed_until <= %(now)s
+    )
 
 -- mark_digested --
 -- They are told by that digest.
