@@ -45,7 +45,7 @@ class Alerts(Section):
     reopen_within: Duration = timedelta(days=1)
     """An incident of which a check is red again within this time is opened again, not a new one."""
     runbook_url: Annotated[str, BeforeValidator(_absolute_url)] | None = None
-    """Where docs/checks.md can be read; an alert links to `<it>#<check_id>`."""
+    """Where docs/checks.md can be read; an alert links to the section of its check."""
 
 
 class Heartbeat(Section):

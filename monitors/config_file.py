@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from monitors.config_places import allowed_at, as_written
 from monitors.errors import ConfigError
 
 SHOWN = 60
@@ -60,10 +61,10 @@ def explain(error: ValidationError, file: YamlFile, model: type[BaseModel]) -> s
     """The first of the errors, as one line for a person."""
     first = error.errors()[0]
     loc = tuple(part for part in first["loc"] if part != "[key]")
-    keys = _as_written(model, loc)
+    keys = as_written(model, loc)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
-        said = f"unknown key; allowed: {', '.join(_allowed(model, loc[:-1]))}"
+        said = f"unknown key; allowed: {', '.join(allowed_at(model, loc[:-1]))}"
     elif first["type"].startswith("union_tag"):  # which member of a union is meant
         context: dict[str, Any] = first["ctx"]
         keys = (*keys, context["discriminator"].strip("'"))
@@ -93,58 +94,6 @@ def wrong(file: YamlFile, keys: tuple[Any, ...], found: Any, allowed: str) -> st
 def one_line(text: str) -> str:
     """Whatever stood in the file, the message has one line and nothing that a terminal obeys."""
     return "".join(sign if sign.isprintable() else " " for sign in " ".join(text.split()))
-
-
-def _as_written(model: type[BaseModel], loc: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The keys as they stand in the file: pydantic also names the member of a union (`slack`)."""
-    keys: list[Any] = []
-    here: Any = model
-    for part in loc:
-        if not _members(here):
-            keys.append(part)
-        here = _inside(here, part)
-    return tuple(keys)
-
-
-def _allowed(model: type[BaseModel], loc: tuple[Any, ...]) -> list[str]:
-    """The keys of the section that an error's place leads to."""
-    here: Any = model
-    for part in loc:
-        here = _inside(here, part)
-    return [each.alias or name for name, each in here.model_fields.items() if not each.exclude]
-
-
-def _inside(annotation: Any, part: Any) -> Any:
-    """What `part` names in a section, a mapping, or a union of sections that have a `type`.
-
-    None where it leads to nothing: an unknown key, the place in a list.
-    """
-    if get_origin(annotation) is dict:
-        return get_args(annotation)[1]
-    if members := _members(annotation):
-        return next((each for each in members if part in _tags(each)), None)
-    if not _is_section(annotation):
-        return None
-    fields = annotation.model_fields.items()
-    inner = next((each.annotation for name, each in fields if part in (each.alias, name)), None)
-    sections = list(filter(_is_section, get_args(inner)))  # of `Section | None`
-    return sections[0] if len(sections) == 1 and get_origin(inner) is not dict else inner
-
-
-def _members(annotation: Any) -> list[type[BaseModel]]:
-    """The sections among which `type` chooses."""
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    found = [each for each in get_args(annotation) if _is_section(each)]
-    return found if len(found) > 1 else []
-
-
-def _tags(section: type[BaseModel]) -> tuple[Any, ...]:
-    return get_args(section.model_fields["type"].annotation)
-
-
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _line(node: Any, keys: tuple[Any, ...]) -> int:

@@ -32,7 +32,7 @@ class Received:
 
 @dataclass
 class HttpReceiver:
-    """Answers by the path: /200, /429, /500, /hang, /drip, /close, /here, /away, /echo, ..."""
+    """Answers by the path: /200, /429, /500, /hang, /drip, /close, /torn, /here, /away, ..."""
 
     url: str = ""
     received: list[Received] = field(default_factory=list)
@@ -40,7 +40,8 @@ class HttpReceiver:
 
 
 @contextmanager
-def http_receiver() -> Iterator[HttpReceiver]:
+def http_receiver(certificate: Path | None = None) -> Iterator[HttpReceiver]:
+    """Over TLS when a certificate is given."""
     receiver = HttpReceiver()
     ended = threading.Event()
 
@@ -69,6 +70,9 @@ def http_receiver() -> Iterator[HttpReceiver]:
                 self._answer(307, {"Location": f"http://localhost:{port}/200/stolen"})
             elif mood == "round":
                 self._answer(307, {"Location": "/round"})
+            elif mood == "torn":
+                self._answer(200, {"Content-Length": "1000"}, b"half")
+                self.close_connection = True
             elif mood == "echo":
                 self._answer(404, {}, f"Cannot POST {self.path}".encode())
             else:
@@ -100,7 +104,13 @@ def http_receiver() -> Iterator[HttpReceiver]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}"
+    scheme = "http"
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        scheme = "https"
+    receiver.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
     try:
         yield receiver
     finally:

@@ -28,14 +28,15 @@ def digest_of(messages: Sequence[Message]) -> Message:
     still_open = [message for message in told if message.event != "resolved"]
     worst = min((message.severity for message in still_open or told), key=_rank)
     newest = max(messages, key=lambda message: message.at)
-    datasets = sorted({message.dataset or NOWHERE for message in told})
+    datasets = {message.dataset for message in told if message.dataset}
     return Message(
         key=f"digest-{key.hexdigest()[:32]}",
         event="digest",
         incident_id=None,
         kind="digest",
         severity=worst,
-        title=f"{_counted(len(told), 'incident')} in {_counted(len(datasets), 'dataset')}",
+        title=_counted(len(told), "incident")
+        + (f" in {_counted(len(datasets), 'dataset')}" if datasets else ""),
         lead=(
             Fact("what", _summary(told)),
             Fact("since", moment_text(min(message.at for message in told))),

@@ -5,6 +5,7 @@ An address is a secret (Slack's is), so that no text here ever holds one.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -13,8 +14,7 @@ from importlib.metadata import version
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import unquote, urljoin, urlsplit
 
 from monitors.errors import ChannelError
 
@@ -91,16 +91,17 @@ def _request(
 ) -> Answer:
     import urllib3
 
-    headers = {"User-Agent": f"rampart/{version('rampart')}", **headers}
+    url, login = _without_login(url)
+    headers = {"User-Agent": f"rampart/{version('rampart')}", **login, **headers}
     with _pool(url, timeout) as pool:
         for _ in range(REDIRECTS + 1):
             try:
                 with pool.request(
                     method, url, body=body or None, headers=headers, preload_content=False
                 ) as response:
-                    content = response.read(ANSWER_BYTES, decode_content=True)
                     found = {name.title(): value for name, value in response.headers.items()}
                     status = response.status
+                    content = _content(response)
             except urllib3.exceptions.HTTPError as error:
                 raise ChannelError(_reason(error)) from None
             if status not in (301, 302, 303, 307, 308):
@@ -110,6 +111,9 @@ def _request(
 
 
 def _pool(url: str, timeout: float) -> Any:
+    """Connections to the host, by way of the proxy that HTTPS_PROXY and NO_PROXY name."""
+    from urllib.request import getproxies, proxy_bypass
+
     import urllib3
 
     options: dict[str, Any] = {
@@ -121,6 +125,26 @@ def _pool(url: str, timeout: float) -> Any:
     if proxy and not proxy_bypass(parts.hostname or ""):
         return urllib3.ProxyManager(proxy, **options)
     return urllib3.PoolManager(**options)
+
+
+def _without_login(url: str) -> tuple[str, dict[str, str]]:
+    """`https://name:word@host` is a host, and a header that says who we are."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    given = base64.b64encode(unquote(login).encode()).decode("ascii")
+    return parts._replace(netloc=host).geturl(), {"Authorization": f"Basic {given}"}
+
+
+def _content(response: Any) -> bytes:
+    """What the answer says. It has been given: that its text breaks off takes nothing back."""
+    import urllib3
+
+    try:
+        return bytes(response.read(ANSWER_BYTES, decode_content=False))
+    except urllib3.exceptions.HTTPError:
+        return b""
 
 
 def _followed(method: str, status: int, url: str, location: str) -> str:

@@ -36,7 +36,7 @@ class Email:
             raise ChannelError(f"the mail server: {error}", permanent=True) from None
         except ssl.SSLCertVerificationError as error:
             said = f"the certificate of the mail server is not trusted: {error.verify_message}"
-            raise ChannelError(said, permanent=True) from None
+            raise ChannelError(said) from None
         except (OSError, smtplib.SMTPException) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise ChannelError(f"no mail server took it: {reason}") from None

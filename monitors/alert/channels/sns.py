@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from monitors.alert.channels.extras import import_extra
-from monitors.alert.formats.plain import headline, plain_text
+from monitors.alert.formats.plain import headline, one_line, plain_text
 from monitors.alert.http import within
 from monitors.alert.message import Message, Section
 from monitors.config_channels import SnsSettings
@@ -66,7 +66,7 @@ def publication_of(message: Message, topic_arn: str) -> dict[str, Any]:
         "Message": _body(message),
         "MessageStructure": "json",
         "MessageAttributes": {
-            name: {"DataType": "String", "StringValue": str(value)[:SUBJECT]}
+            name: {"DataType": "String", "StringValue": one_line(str(value))[:SUBJECT]}
             for name, value in (
                 ("key", message.key),
                 ("event", message.event),
@@ -78,7 +78,7 @@ def publication_of(message: Message, topic_arn: str) -> dict[str, Any]:
                 ("owner", message.owner),
                 ("incident_id", message.incident_id),
             )
-            if value not in (None, "")
+            if value is not None and one_line(str(value))
         },
     }
     if topic_arn.endswith(".fifo"):

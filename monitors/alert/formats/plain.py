@@ -57,7 +57,7 @@ def plain_text(message: Message) -> str:
     """The whole message, at most 78 columns wide but for statements, tables and links."""
     blocks = [headline(message), context(message), "\n".join(_facts(message.lead))]
     blocks += ["\n".join(_section(section)) for section in message.sections]
-    links = [f"{one_line(link.label)}: {link.url}" for link in message.links]
+    links = [f"{one_line(link.label)}: {one_line(link.url)}" for link in message.links]
     blocks += ["\n".join(links), f"Rampart, {moment_text(message.at)}"]
     return "\n\n".join(block for block in blocks if block.strip()) + "\n"
 

@@ -41,8 +41,8 @@ def slack_body(message: Message) -> dict[str, Any]:
     if len(sections) > room:
         sections = sections[: room - 1]
         left = len(message.sections) - len(sections)
-        said = f"{left} further sections: rampart incidents show {message.incident_id or ''}"
-        ending.insert(0, _rich(_line(said.strip())))
+        where = "list" if message.incident_id is None else f"show {message.incident_id}"
+        ending.insert(0, _rich(_line(f"{left} further sections: rampart incidents {where}")))
     blocks += [_rich(_section(section)) for section in sections]
     return {"text": _escaped(headline(message)), "blocks": blocks + ending}
 
@@ -88,14 +88,16 @@ def _items(items: tuple[str, ...], budget: _Budget) -> list[str]:
 
 def _links(links: Iterable[Link]) -> dict[str, Any]:
     elements: list[dict[str, Any]] = []
+    budget = _Budget()
     for link in links:
         if elements:
             elements.append(_text("   "))
         url = one_line(link.url)
+        label = budget.take(one_line(link.label) or url)
         if url.startswith(("https://", "http://")) and len(url) <= TEXT:
-            elements.append({"type": "link", "url": url, "text": one_line(link.label) or url})
+            elements.append({"type": "link", "url": url, "text": label})
         else:
-            elements.append(_text(f"{one_line(link.label)}: {url[:TEXT]}"))
+            elements += [_text(label), _text(": "), _text(budget.take(url))]
     return {"type": "rich_text_section", "elements": elements}
 
 
