@@ -15,10 +15,12 @@ import click
 
 from monitors import (
     cli_channels,
+    cli_checks,
     cli_db,
     cli_deliveries,
     cli_incidents,
     cli_notify,
+    cli_purge,
     cli_quarantine,
     cli_report,
 )
@@ -253,10 +255,14 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
 
 
 cli.add_command(cli_channels.channels)
+cli.add_command(cli_checks.checks)
+cli.add_command(cli_checks.periods)
+cli.add_command(cli_checks.volumes)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
 cli.add_command(cli_incidents.incidents)
 cli.add_command(cli_notify.notify)
+cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)
 

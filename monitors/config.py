@@ -14,8 +14,9 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from monitors.config_alerts import Alerts, Channels, Heartbeat
 from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, Thresholds
-from monitors.config_file import explain, one_line, read_yaml, wrong
-from monitors.config_types import Duration, Section, refuse
+from monitors.config_file import YamlFile, explain, one_line, read_yaml, wrong
+from monitors.config_types import Duration, Section, TableName, refuse
+from monitors.config_volumes import Volume
 from monitors.errors import ConfigError, UsageError
 
 FILE_NAME = "rampart.yml"
@@ -28,6 +29,10 @@ class Scan(Section):
     checks: tuple[str, ...] = ("monitors/checks/*.yml",)
     """Globs of SodaCL files, relative to rampart.yml."""
     statement_timeout: Duration = timedelta(minutes=10)
+    parallel: Annotated[int, Field(ge=1, le=32)] = 4
+    """So many datasets are looked at side by side."""
+    within: Duration | None = None
+    """A scan that comes later than this after the one before says so: nobody has watched."""
 
 
 class Run(Section):
@@ -53,6 +58,7 @@ class Config(Section):
     calendars: dict[str, Calendar] = Field(default_factory=dict)
     thresholds: Thresholds = Thresholds()
     scan: Scan = Scan()
+    volumes: dict[TableName, Volume] = Field(default_factory=dict)
     run: Run = Run()
     retention: Retention = Retention()
     channels: Channels = Field(default_factory=dict)
@@ -104,10 +110,20 @@ def load_config(path: Path | None = None) -> Config:
         config = Config.model_validate(file.values)
     except ValidationError as error:
         raise ConfigError(explain(error, file, Config)) from None
+    _refuse_unknown_names(config, file)
+    return config.model_copy(update={"root": path.parent.resolve()})
+
+
+def _refuse_unknown_names(config: Config, file: YamlFile) -> None:
+    """What one section names must stand in another."""
     for name, feed in config.feeds.items():
         wanted = feed.freshness.calendar if feed.freshness else None
         if wanted is not None and wanted not in config.calendars:
             known = ", ".join(config.calendars) or "none yet: there is no `calendars:`"
             keys = ("feeds", name, "freshness", "calendar")
             raise ConfigError(wrong(file, keys, wanted, f"one of `calendars`: {known}"))
-    return config.model_copy(update={"root": path.parent.resolve()})
+    for dataset, volume in config.volumes.items():
+        if volume.feed is not None and volume.feed not in config.feeds:
+            known = ", ".join(config.feeds) or "none yet: there is no `feeds:`"
+            where = ("volumes", dataset, "feed")
+            raise ConfigError(wrong(file, where, volume.feed, f"one of `feeds`: {known}"))

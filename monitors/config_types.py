@@ -32,6 +32,15 @@ def _duration(value: Any) -> Any:
         raise ValueError("a duration that a calendar can hold") from None
 
 
+def duration_of(text: str) -> timedelta | None:
+    """`3 days` as a span; None when it is none."""
+    try:
+        found: timedelta = _duration(text)
+    except ValueError:
+        return None
+    return found
+
+
 def _table(value: Any) -> Any:
     if not isinstance(value, str) or not re.fullmatch(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*", value):
         raise ValueError("a lower-case `schema.table`")

@@ -100,10 +100,12 @@ class Lineage:
 
     def exposures_of(self, unique_id: str) -> tuple[Exposure, ...]:
         """Who reads a node, directly or through other nodes; of a test: who reads what it tests."""
-        if self._is_test(unique_id):
-            tested = [self._exposures.get(each, ()) for each in self.parents(unique_id)]
-            return tuple(dict.fromkeys(each for exposures in tested for each in exposures))
-        return tuple(self._exposures.get(unique_id, ()))
+        if not self._is_test(unique_id):
+            return self._exposures.get(unique_id, ())
+        tested = [self._exposures.get(each, ()) for each in self.parents(unique_id)]
+        if len(tested) == 1:
+            return tested[0]
+        return tuple(dict.fromkeys(each for exposures in tested for each in exposures))
 
     def exposures_of_relation(self, relation: str) -> tuple[Exposure, ...]:
         """Who reads a relation (see node_of); nobody when dbt does not know it."""
@@ -147,20 +149,32 @@ class Lineage:
         return found
 
     @cached_property
-    def _exposures(self) -> dict[str, list[Exposure]]:
-        found: dict[str, list[Exposure]] = {}
-        for unique_id, node in self.nodes.items():
-            if node.get("resource_type") != "exposure":
-                continue
-            exposure = Exposure(
-                name=str(node.get("label") or node.get("name")),
-                owner=_name_of(node.get("owner")),
-                kind=str(node.get("type") or "exposure"),
-                url=node.get("url"),
-            )
-            for ancestor in self.ancestors(unique_id):
-                found.setdefault(ancestor, []).append(exposure)
-        return found
+    def _exposures(self) -> dict[str, tuple[Exposure, ...]]:
+        """Of every node. From the readers up, a bit for each exposure; who shares them shares the
+        tuple. What stands in a circle has none."""
+        known = [
+            unique_id
+            for unique_id, node in self.nodes.items()
+            if node.get("resource_type") == "exposure"
+        ]
+        bits = {unique_id: 1 << number for number, unique_id in enumerate(known)}
+        below: dict[str, int] = {}
+        waits_for = {unique_id: len(self.children(unique_id)) for unique_id in self.nodes}
+        ready = deque(unique_id for unique_id, number in waits_for.items() if not number)
+        while ready:
+            unique_id = ready.popleft()
+            mask = below.get(unique_id, 0) | bits.get(unique_id, 0)
+            for parent in self.parents(unique_id):
+                below[parent] = below.get(parent, 0) | mask
+                waits_for[parent] = waits_for.get(parent, 0) - 1
+                if not waits_for[parent]:
+                    ready.append(parent)
+        exposures = [_exposure(self.nodes[unique_id]) for unique_id in known]
+        of_mask = {
+            mask: tuple(each for number, each in enumerate(exposures) if mask >> number & 1)
+            for mask in set(below.values())
+        }
+        return {unique_id: of_mask[mask] for unique_id, mask in below.items()}
 
     def _blocked_by(self, unique_id: str) -> Iterable[str]:
         if not self._is_test(unique_id):
@@ -185,6 +199,15 @@ class Lineage:
 
     def _exposure_owner(self, unique_id: str) -> str | None:
         return next((each.owner for each in self.exposures_of(unique_id) if each.owner), None)
+
+
+def _exposure(node: Node) -> Exposure:
+    return Exposure(
+        name=str(node.get("label") or node.get("name")),
+        owner=_name_of(node.get("owner")),
+        kind=str(node.get("type") or "exposure"),
+        url=node.get("url"),
+    )
 
 
 def relation_of(node: Node) -> str:

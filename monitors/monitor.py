@@ -16,6 +16,7 @@ from monitors.commands.load import ProgressFactory, load_feeds
 from monitors.commands.record import job_result, record_jobs
 from monitors.commands.runner import Runner
 from monitors.commands.scan import scan_checks
+from monitors.commands.volumes import recount_volumes
 from monitors.commands.watched import watched
 from monitors.errors import ExitCode, UsageError
 from monitors.store.migrate import migrate
@@ -59,6 +60,10 @@ class DataMonitor(Runner):
         return self._watched(
             "scan", lambda store: scan_checks(self, store, select, soda_results, dbt_target)
         )
+
+    def recount(self, dataset: str) -> Verdict:
+        """Count the rows of a dataset under `volumes:` anew, hour by hour or day by day."""
+        return self.recorded("recount", lambda store: recount_volumes(self, store, dataset))
 
     def audit(self, select: Sequence[str] = ()) -> Verdict:
         """Every dbt test over whole tables; a build tests what is new."""
@@ -112,12 +117,10 @@ class DataMonitor(Runner):
             done = subprocess.run(command, shell=True, cwd=self.config.root, check=False)  # noqa: S602 - the user's own command line
             metrics["exit_code"] = done.returncode
         why = f"`{command}` ended with exit code {done.returncode}"
-        said = why if done.returncode else None
-        record_jobs(
-            self,
-            store,
-            [job_result(f"job.then.{command}"[:300], f"`{command}` succeeds", said)],
+        job = job_result(
+            f"job.then.{command}"[:300], f"`{command}` succeeds", why if done.returncode else None
         )
+        record_jobs(self, store, [job])
         if done.returncode == 0:
             return Verdict(self.run_id)
         return Verdict(self.run_id, ExitCode.RED, alerts=(alert_line("job failure", why),))

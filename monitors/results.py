@@ -91,13 +91,20 @@ class CheckResult:
     detectable_change: float | None = None
     data_timestamp: datetime | None = None
     blocked_by: str | None = None
+    muted: str | None = None
+    """Until when, why and by whom; it still runs and is shown."""
     message: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def is_red(self) -> bool:
-        """Red counts once: a test that was skipped because its parent failed is not red itself."""
+    def is_failed(self) -> bool:
+        """Counts once: a test that was skipped because its parent failed has not failed itself."""
         return self.blocked_by is None and self.status.is_red
+
+    @property
+    def is_red(self) -> bool:
+        """Whether somebody has to do something now: failed, and not muted."""
+        return self.is_failed and self.muted is None
 
     @property
     def is_critical(self) -> bool:
@@ -110,15 +117,19 @@ class CheckResult:
     @property
     def failed_expectations(self) -> int | None:
         """1 for red, 0 otherwise, null where the check has no opinion."""
-        return None if self.success_rate is None else int(self.is_red)
+        return None if self.success_rate is None else int(self.is_failed)
 
     def with_counts(self, numerator: float | None, denominator: float | None) -> CheckResult:
         return replace(self, numerator=numerator, denominator=denominator)
 
 
 def worst(results: Iterable[CheckResult]) -> Status:
-    """The status of a whole set; an empty set is missing, never pass."""
-    statuses = [result.status for result in results if result.blocked_by is None]
+    """The status of a whole set, but for muted failures; an empty set is missing, never pass."""
+    statuses = [
+        result.status
+        for result in results
+        if result.blocked_by is None and (result.muted is None or not result.status.is_red)
+    ]
     return min(statuses, key=lambda status: status.rank, default=Status.MISSING)
 
 

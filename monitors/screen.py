@@ -15,6 +15,7 @@ from monitors.results import CheckResult, Status
 
 if TYPE_CHECKING:
     from monitors.commands.load import ProgressFactory
+    from monitors.store.postgres import Score
     from monitors.verdict import FeedLoad, Verdict
 
 
@@ -59,6 +60,12 @@ def summary(verdict: Verdict) -> str:
             lines += ["", f"  {first}", *(f"    {line}" for line in rest)]
         others = [each for each in verdict.results if each.status in (Status.WARN, Status.BLIND)]
         lines += [f"  {each.status.value}: {each.check_id}: {each.message}" for each in others]
+        lines += [
+            f"  muted {each.muted}: {each.check_id}: {each.message} [{each.status.value}]"
+            for each in verdict.results
+            if each.is_failed and each.muted
+        ]
+        lines += _score_lines(verdict.scores)
         if verdict.health is not None:
             lines.append(f"health   {verdict.health.state}: {verdict.health.reason}")
         lines.append("")
@@ -80,6 +87,7 @@ def as_json(verdict: Verdict) -> str:
         "loads": [_load_object(each) for each in verdict.loads],
         "build_exit_code": verdict.build_exit_code,
         "results": [asdict(each) for each in verdict.results],
+        "scores": [asdict(each) for each in verdict.scores],
         "alerts": list(verdict.alerts),
         "health": asdict(verdict.health) if verdict.health else None,
     }
@@ -89,14 +97,40 @@ def as_json(verdict: Verdict) -> str:
 def counts(results: tuple[CheckResult, ...]) -> str:
     """`76 checks: 74 pass, 1 fail, 1 blocked`, worst first."""
     blocked = sum(1 for each in results if each.blocked_by is not None)
+    muted = sum(1 for each in results if each.is_failed and each.muted)
     parts = []
     for status in Status:
-        number = sum(1 for each in results if each.status is status and each.blocked_by is None)
+        number = sum(
+            1
+            for each in results
+            if each.status is status
+            and each.blocked_by is None
+            and not (each.is_failed and each.muted)
+        )
         if number:
             parts.append(f"{number} {status.value}")
+    if muted:
+        parts.append(f"{muted} muted")
     if blocked:
         parts.append(f"{blocked} blocked by a failed parent")
     return f"{len(results)} checks: {', '.join(parts) or 'none reported'}"
+
+
+def _score_lines(scores: tuple[Score, ...]) -> list[str]:
+    """`score    bronze 100, silver 95.2, gold 100; version chains 100`."""
+    known = [each for each in scores if each.score is not None]
+    layers = {each.subject: each for each in known if each.kind == "layer"}
+    parts = [_score(name, layers[name]) for name in ("bronze", "silver", "gold") if name in layers]
+    chains = [_score(each.subject.split(".")[-1], each) for each in known if each.kind == "scd2"]
+    if not parts and not chains:
+        return []
+    scd2 = f"; version chains of {', '.join(chains)}" if chains else ""
+    return [f"score    {', '.join(parts)}{scd2}"]
+
+
+def _score(name: str, score: Score) -> str:
+    # 99.96 is not 100: rounded down
+    return f"{name} {int((score.score or 0) * 10) / 10:g}"
 
 
 def _load_line(each: FeedLoad) -> str:

@@ -9,6 +9,7 @@ from monitors.arrival.loader import Loaded
 from monitors.errors import ExitCode
 from monitors.health import Health
 from monitors.results import CheckResult, Status, worst
+from monitors.store.postgres import Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Verdict:
     alerts: tuple[str, ...] = ()
     build_exit_code: int | None = None
     scanned: bool = False
+    scores: tuple[Score, ...] = ()
     health: Health | None = None
     """Of the whole, after this run; None when nothing was judged."""
 
@@ -82,5 +84,6 @@ class Verdict:
             if other.build_exit_code is None
             else other.build_exit_code,
             scanned=self.scanned or other.scanned,
+            scores=other.scores or self.scores,
             health=other.health or self.health,
         )

@@ -117,14 +117,15 @@ def topic_of(result: CheckResult) -> Topic:
 
 
 _RUN_OF_DBT = (
-    "dbt.model.", "dbt.snapshot.", "dbt.seed.", "dbt.operation.", "dbt.build", "dbt.artifacts"
+    "dbt.model.", "dbt.snapshot.", "dbt.seed.", "dbt.operation.", "dbt.build", "dbt.artifacts",
+    "dbt.freshness",
 )  # fmt: skip
 
 
 def _topic_of_dbt(result: CheckResult) -> Topic:
     if result.status is Status.MISSING:
         return Topic.MISSING
-    if result.check_id.startswith("dbt.source.") or result.check_id == "dbt.freshness":
+    if result.check_id.startswith("dbt.source."):
         return Topic.ERROR if result.status is Status.ERROR else Topic.FRESHNESS
     if result.check_id.startswith(_RUN_OF_DBT):
         return Topic.MODEL

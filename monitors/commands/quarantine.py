@@ -177,6 +177,7 @@ class Quarantine(Runner):
     def _compile_rules(self) -> None:
         """Rules, and the staging views they read, as they stand in the files now; no table."""
         views = ["--select", "+replayable", "--exclude", "config.materialized:incremental"]
+        views += ["--no-write-json"]  # the next scan still finds the artifacts of the build
         if run_dbt(self.target, self.config.root, "run", *views, quiet=self.quiet_dbt):
             raise ModelsError("the rules cannot be compiled; see logs/dbt.log or `dbt parse`")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from monitors import log as logs
@@ -11,8 +12,11 @@ from monitors.alert.lines import alert_line, result_line
 from monitors.commands.dbt_results import last_results
 from monitors.commands.record import record_results
 from monitors.commands.runner import Runner
+from monitors.commands.volumes import model_volumes
 from monitors.errors import ExitCode, UsageError
 from monitors.results import CheckResult
+from monitors.scan.register import SCAN_AGE, scan_age
+from monitors.store.history import History, MetricValue
 from monitors.store.postgres import Store
 from monitors.verdict import Verdict
 from monitors.warehouse.connection import connect
@@ -27,11 +31,13 @@ def scan_checks(
     soda_results: Path | None,
     dbt_target: Path | None = None,
 ) -> Verdict:
-    from monitors.scan import checks_files, soda
+    from monitors.scan import checks_files, register, soda
 
     started = runner.now()
     files = checks_files.find_files(runner.config.root, runner.config.scan.checks)
     definitions = checks_files.read_definitions(files)
+    if soda_results is None:
+        model_volumes(runner, store)
     with logs.stage(log, "scan", files=len(files)) as metrics:
         if soda_results is not None:
             found = soda.read_results_file(soda_results)
@@ -44,7 +50,11 @@ def scan_checks(
             results = soda.to_results(found, definitions, reading)
         if soda_results is None or dbt_target is not None:
             results += last_results(runner, store, dbt_target)
-        results = _selected(results, select)
+        results += register.absent(definitions, results)
+        is_empty = not results
+        results += _scan_age(runner, store, started)
+        mutes = History(store.connection, store.run.environment).mutes(started)
+        results = _selected(register.with_mutes(results, mutes), select)
         metrics.update(checks=len(results), red=sum(each.is_red for each in results))
     moment = store.latest_data_moment()
     results = [
@@ -54,7 +64,7 @@ def scan_checks(
     red = [each for each in results if each.is_red]
     since = store.red_since(each.check_id for each in red)
     alerts = [result_line(each) for each in red]
-    if (not definitions and soda_results is None) or not results:
+    if (not definitions and soda_results is None) or is_empty:
         where = ", ".join(runner.config.scan.checks)
         alerts.append(alert_line("monitoring failure", f"no check at all in {where}"))
     return Verdict(
@@ -64,7 +74,19 @@ def scan_checks(
         red_since=since,
         alerts=tuple(alerts),
         scanned=True,
+        scores=tuple(store.scores()),
     )
+
+
+def _scan_age(runner: Runner, store: Store, now: datetime) -> list[CheckResult]:
+    """How long nobody had looked; a check where rampart.yml says how long that may be."""
+    last_scan_at = store.last_scan_at()
+    if last_scan_at is not None:
+        age = max((now - last_scan_at).total_seconds(), 0.0)
+        measured = MetricValue(SCAN_AGE, "monitoring.runs", "scan_age_seconds", now, age)
+        History(store.connection, store.run.environment, store.run.run_id).put([measured])
+    within = runner.config.scan.within
+    return [scan_age(last_scan_at, now, within)] if within else []
 
 
 def _selected(results: list[CheckResult], select: Sequence[str]) -> list[CheckResult]:

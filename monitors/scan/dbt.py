@@ -60,7 +60,7 @@ class _Reading:
     def results(self) -> list[CheckResult]:
         found = [self._of(each, unique_id) for unique_id, each in self.reported.items()]
         found += [self._of_absent(unique_id) for unique_id in self.absent]
-        if self.artifacts.lost and not self.absent:
+        if self.artifacts.lost and (self.artifacts.selection or not self.absent):
             found.append(_lost_build(self.artifacts))
         return [each for each in found if each is not None]
 
@@ -95,7 +95,7 @@ class _Reading:
             category=Category.INFRASTRUCTURE,
             severity=word_of(Severity, node, "severity", Severity.HIGH),
             metric_name="execution_seconds",
-            metric_value=each.get("execution_time"),
+            metric_value=None if status == "skipped" else each.get("execution_time"),
             numerator=batches[0],
             denominator=batches[1],
             data_timestamp=self.finished,
@@ -228,10 +228,10 @@ class _Reading:
 
 
 def _lost_build(artifacts: Artifacts) -> CheckResult:
-    """A build of a selection that left nothing: nobody knows what it had selected."""
+    """A build of a selection that did not end: nobody knows what else it had selected."""
     return CheckResult(
         check_id="dbt.build",
-        check_name="the last build left its results",
+        check_name="the last build left all its results",
         suite_name=SUITE,
         dataset=SUITE,
         status=Status.MISSING,

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from monitors.errors import ChecksError
 from monitors.log import get_logger
@@ -30,8 +32,8 @@ SCHEMAS = {RUN_RESULTS: "run-results/v6", MANIFEST: "manifest/v12", SOURCES: "so
 """What dbt 1.8 and later write."""
 _CONTENT = {RUN_RESULTS: ("results", list), MANIFEST: ("nodes", dict), SOURCES: ("results", list)}
 _LATE = timedelta(minutes=10)
-"""A build of which Rampart knows only its manifest may run this long, or twice as long as the one
-before, until it counts as killed."""
+"""A build by hand may run this long, or twice as long as the one before, while some dbt is
+connected to the warehouse; then it counts as killed."""
 
 Artifact = Mapping[str, Any]
 
@@ -45,6 +47,8 @@ class Build:
     selection: str = ""
     """What `--select` named; empty for the whole project."""
     is_running: bool = False
+    is_broken_off: bool = False
+    """It ended, and not by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +61,33 @@ class Artifacts:
     """The manifest is of the same invocation: what it names, the build knew."""
     is_kept: bool = False
     """They are the copies that were made before another command wrote over the build's files."""
+    selects_by_default: bool = False
+    """A selector of the project says what a command without a selection means."""
     lost: str = ""
-    """Why the build that counts left no results, and since when."""
+    """Why the build that counts left no results, or not all of them, and since when."""
     selection: str = ""
-    """Of the build that left no results."""
+    """Of the build that left not all of its results."""
 
 
 def read_artifacts(
-    folder: Path, *, build: Build | None, project: str | None, now: datetime
+    folder: Path,
+    *,
+    build: Build | None,
+    project: str | None,
+    now: datetime,
+    is_dbt_at_work: Callable[[], bool] = lambda: True,
 ) -> Artifacts | None:
     """The artifacts of the last build in a target folder; None when nothing was ever built.
 
     `build` is the last one that Rampart started into this target, `project` the name that the
-    manifest must bear. Raises ChecksError when a file is torn, foreign or of another dbt.
+    manifest must bear. `is_dbt_at_work` says whether any dbt is connected to the warehouse; it is
+    asked only when a build by hand has begun and has not written its results. Raises ChecksError
+    when a file is torn, foreign or of another dbt.
     """
     results, is_kept = _results_of_a_build(folder)
     is_due = build is not None and not build.is_running
-    if results is None and not is_due and not (folder / SOURCES).exists():
+    is_known = results is not None or is_due or _unknown_build(folder, results) is not None
+    if not is_known and not (folder / SOURCES).exists():
         return None
     if results is None and build is not None and is_due and not (folder / MANIFEST).exists():
         raise ChecksError(
@@ -83,11 +97,18 @@ def read_artifacts(
     manifest, is_own = _manifest_of(folder, results, project)
     if results is not None:
         _refuse_strangers(results, manifest, folder)
-    lost = _why_lost(folder, results, manifest, build, now)
+    by_default = _selects_by_default(folder.parent, manifest)
+    is_current = is_own and not is_kept  # no command has begun since
+    lost = _why_lost(folder, results, build, now, is_current, is_dbt_at_work)
     if lost:
         selection = build.selection if build else ""
-        return Artifacts(manifest, lost=lost, selection=selection)
-    return Artifacts(manifest, results, is_own, is_kept)
+        return Artifacts(manifest, selects_by_default=by_default, lost=lost, selection=selection)
+    if build and build.is_broken_off and build.selection and _is_stamped(build, results):
+        lost = f"{_said(build)} was stopped; what it did not reach is not known"
+        return Artifacts(
+            manifest, results, is_own, is_kept, by_default, lost, selection=build.selection
+        )
+    return Artifacts(manifest, results, is_own, is_kept, by_default)
 
 
 def read_sources(folder: Path, manifest: Artifact) -> Artifact | None:
@@ -205,26 +226,39 @@ def _is_same_invocation(one: Artifact, other: Artifact) -> bool:
     return bool(invocation) and invocation == other["metadata"].get("invocation_id")
 
 
+def _selects_by_default(project: Path, manifest: Artifact) -> bool:
+    """Of the manifest, and of the file: dbt's partial parsing does not see that it changed."""
+    selectors = [*(manifest.get("selectors") or {}).values()]
+    try:
+        text = (project / "selectors.yml").read_text(encoding="utf-8")
+        selectors += (yaml.safe_load(text) or {}).get("selectors") or []
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        pass  # there is none, or dbt says what is wrong with it
+    return any(isinstance(each, dict) and each.get("default") for each in selectors)
+
+
 # -------------------------------------------------------------------- whether they are the build's
 
 
 def _why_lost(
     folder: Path,
     results: Artifact | None,
-    manifest: Artifact,
     build: Build | None,
     now: datetime,
+    is_current: bool,
+    is_dbt_at_work: Callable[[], bool],
 ) -> str:
     """Why the last build left no results, in words; empty when it left some, or still runs."""
     if build is not None and not build.is_running and not _is_left_by(build, results):
         return (
             f"{_said(build)} left no results: it was stopped, or could not start{_before(results)}"
         )
-    if results is None:
+    began = None if is_current else _unknown_build(folder, results)
+    before = float(results.get("elapsed_time") or 0) if results else 0
+    elapsed = timedelta(seconds=2 * before)
+    if began is None or (build and build.is_running):
         return ""
-    began = _unknown_build(folder, results)
-    elapsed = timedelta(seconds=2 * float(results.get("elapsed_time") or 0))
-    if began is None or (build and build.is_running) or now - began <= max(_LATE, elapsed):
+    if now - began <= max(_LATE, elapsed) and is_dbt_at_work():
         return ""
     return (
         f"a `dbt build` that began {began:%Y-%m-%d %H:%M} UTC left no results: it was"
@@ -236,30 +270,39 @@ def _is_left_by(build: Build, results: Artifact | None) -> bool:
     """The build's own results, or those of a build by hand that began after it."""
     if results is None:
         return False
-    stamp = (results["metadata"].get("env") or {}).get(RUN_ID_IN_ARTIFACTS)
-    if stamp:
-        return bool(stamp == build.run_id)
+    if (results["metadata"].get("env") or {}).get(RUN_ID_IN_ARTIFACTS):
+        return _is_stamped(build, results)
     began = moment_of(results, "invocation_started_at") or moment_of(results)
     return began is not None and began > build.started_at
 
 
-def _unknown_build(folder: Path, results: Artifact) -> datetime | None:
+def _is_stamped(build: Build, results: Artifact | None) -> bool:
+    env = (results["metadata"].get("env") or {}) if results else {}
+    return bool(env.get(RUN_ID_IN_ARTIFACTS) == build.run_id)
+
+
+def _unknown_build(folder: Path, results: Artifact | None) -> datetime | None:
     """When a build by hand began that has not written its results; None when there is none.
 
     Any command writes a manifest. Only `dbt build` writes a graph with the edges of tests.
     """
     path = folder / "graph_summary.json"
     try:
-        written = path.stat().st_mtime
+        began = datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc)
         graph = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        invocation = graph.get("_invocation_id")
+    except (OSError, ValueError, AttributeError):
         return None
-    invocation = graph.get("_invocation_id")
-    finished = moment_of(results)
-    if "with_test_edges" not in graph or invocation == results["metadata"].get("invocation_id"):
+    if "with_test_edges" not in graph or _has_written(invocation, results):
         return None
-    began = datetime.fromtimestamp(written, tz=timezone.utc)
-    return None if finished is None or began <= finished else began
+    if _has_written(invocation, read_file(folder / RUN_RESULTS)):
+        return None  # a retry that found nothing to repeat
+    finished = moment_of(results) if results else None
+    return None if finished and began <= finished else began
+
+
+def _has_written(invocation: str, results: Artifact | None) -> bool:
+    return results is not None and invocation == results["metadata"].get("invocation_id")
 
 
 def _said(build: Build) -> str:

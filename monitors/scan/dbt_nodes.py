@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,8 @@ _LAYER_OF_FOLDER = {
 }
 _TELLING = ("combination_of_columns", "column_list", "to", "expression", "name")
 """Arguments that make a generic test another claim, not the same one with another threshold."""
+MOST_EXPOSURES = 10
+"""A model at the root of everything would carry all of them into the store at every scan."""
 _CARRIED = ("runbook", "matters", "do")
 
 EnumT = TypeVar("EnumT", bound=Enum)
@@ -32,11 +35,13 @@ def attributes_of(node: Node, lineage: Lineage) -> dict[str, Any]:
     """unique_id, owner, parents, exposures, checksum of the code, and what `meta` tells people."""
     unique_id = node["unique_id"]
     meta = meta_of(node)
+    exposures = lineage.exposures_of(unique_id)
     found: dict[str, Any] = {
         "unique_id": unique_id,
         "owner": lineage.owner(unique_id),
         "parents": list(lineage.parents(unique_id)),
-        "exposures": [each.as_dict() for each in lineage.exposures_of(unique_id)],
+        "exposures": [each.as_dict() for each in exposures[:MOST_EXPOSURES]],
+        "exposures_more": max(len(exposures) - MOST_EXPOSURES, 0),
         "checksum": lineage.checksum(unique_id) if node["resource_type"] in BUILT else None,
         **{key: meta[key] for key in _CARRIED if key in meta},
     }
@@ -85,12 +90,11 @@ def word_of(kind: type[EnumT], node: Node, key: str, default: EnumT) -> EnumT:
     try:
         return kind(str(found).lower())
     except ValueError:
-        allowed = ", ".join(str(each.value) for each in kind)
-        log.warning(
-            "meta not understood",
-            node=node.get("unique_id"),
-            key=f"meta.{key}",
-            found=str(found),
-            allowed=allowed,
-        )
+        _warn_once(key, str(found), ", ".join(str(each.value) for each in kind))
         return default
+
+
+@lru_cache(maxsize=256)
+def _warn_once(key: str, found: str, allowed: str) -> None:
+    """Thousands of tests may carry the same word."""
+    log.warning("meta not understood", key=f"meta.{key}", found=found, allowed=allowed)

@@ -27,25 +27,23 @@ def expected(artifacts: Artifacts, lineage: Lineage) -> list[str]:
     selected, so a build of a selection answers for no more than this. Without results, of a build
     of the whole project by Rampart: what `rampart build` always builds.
     """
-    manifest = artifacts.manifest
-    default = manifest.get("selectors") or {}
-    by_default = any((each or {}).get("default") for each in default.values())
+    by_default = artifacts.selects_by_default
     results = artifacts.run_results
     if results is None:
-        if artifacts.selection or by_default:
+        if not artifacts.lost or artifacts.selection or by_default:
             return []
         return _of_kinds(lineage, {*BUILT, "test"})
     arguments = results.get("args") or {}
     if not artifacts.is_builds_own or is_retry(results):
         return []
     kinds = _kinds(arguments)
-    if not by_default and not any(arguments.get(each) for each in _NARROWED_BY):
-        return _of_kinds(lineage, kinds)
+    if not any(arguments.get(each) for each in _NARROWED_BY):
+        return [] if by_default else _of_kinds(lineage, kinds)
     return _eagerly(results, arguments, kinds, lineage)
 
 
 def _kinds(arguments: Mapping[str, Any]) -> set[str]:
-    """Resource types that a command runs; dbt's argument names them in the plural nowhere."""
+    """Resource types that a command runs, as narrowed by its `--resource-type` options."""
     kinds = set(_RUN_BY.get(str(arguments.get("which")), ()))
     wanted = {str(each) for each in arguments.get("resource_types") or ()}
     if wanted and not wanted & {"all", "default"}:
@@ -64,6 +62,7 @@ def _of_kinds(lineage: Lineage, kinds: set[str]) -> list[str]:
 def _eagerly(
     results: Mapping[str, Any], arguments: Mapping[str, Any], kinds: set[str], lineage: Lineage
 ) -> list[str]:
+    """The tests on what was built; nothing where dbt's rule is another, or more was left out."""
     is_eager = arguments.get("indirect_selection", "eager") == "eager"
     if not is_eager or any(arguments.get(each) for each in ("exclude", "selector")):
         return []

@@ -61,6 +61,26 @@ class StageCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """A share of what holds, 0 to 100: `subject` is a layer, or an SCD2 dimension."""
+
+    kind: str
+    subject: str
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LatestVerdict:
+    """What a check said last, within seven days; of several segments the worst."""
+
+    check_id: str
+    status: str
+    message: str
+    dataset: str
+    executed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RunContext:
     """Which run writes, and in which environment."""
 
@@ -210,6 +230,12 @@ class Store:
     def unlock_builds(self) -> None:
         self._execute("unlock_builds")
 
+    def count_dbt_sessions(self) -> int:
+        """How many sessions dbt has on this database, whoever started it."""
+        self._execute("forget_sessions")
+        row = self._execute("count_dbt_sessions").fetchone()
+        return int(row[0]) if row else 0
+
     def last_build(self, source: str) -> dict[str, Any] | None:
         """The latest build into a target: run_id, started_at, status, source; None before any."""
         found = self._execute("last_build", source=source)
@@ -249,7 +275,7 @@ class Store:
                 "success_rate": result.success_rate,
                 "failed_expectations": result.failed_expectations,
                 "message": result.message,
-                "attributes": Jsonb(dict(result.attributes)),
+                "attributes": Jsonb(_attributes(result)),
             }
             for result in results
         ]
@@ -260,6 +286,22 @@ class Store:
         """{(check_id, segment): (first red execution of the streak, its run_id)}."""
         rows = self._execute("red_since", check_ids=list(check_ids)).fetchall()
         return {(row[0], row[1]): (row[2], row[3]) for row in rows}
+
+    def last_scan_at(self) -> datetime | None:
+        """When the last scan before this run was completed, in this environment."""
+        values = {"environment": self.run.environment, "run_id": self.run.run_id}
+        row = self._execute("last_scan_at", **values).fetchone()
+        return row[0] if row else None
+
+    def scores(self) -> list[Score]:
+        """Quality per layer by the latest verdicts, and the integrity of SCD2 dimensions."""
+        rows = self._execute("scores", environment=self.run.environment).fetchall()
+        return [Score(*row) for row in rows]
+
+    def latest_verdicts(self) -> list[LatestVerdict]:
+        """What each check of this environment said last, within seven days."""
+        rows = self._execute("latest_verdicts", environment=self.run.environment).fetchall()
+        return [LatestVerdict(*row) for row in rows]
 
     def latest_data_moment(self) -> datetime | None:
         row = self._execute("latest_data_moment").fetchone()
@@ -273,3 +315,8 @@ class Store:
     def _execute_many(self, name: str, rows: list[dict[str, Any]]) -> None:
         with self.connection.cursor() as cursor:
             cursor.executemany(statement(name).encode(), rows)
+
+
+def _attributes(result: CheckResult) -> dict[str, Any]:
+    """What the check carried; a muted one says so."""
+    return {**result.attributes, **({"muted": result.muted} if result.muted else {})}

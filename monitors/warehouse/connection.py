@@ -28,9 +28,18 @@ def resolve_target(project_dir: Path) -> Target:
     return EmbeddedPostgres(state_folder(project_dir)).start()
 
 
-def connect(target: Target, *, autocommit: bool = False, read_only: bool = False) -> Connection:
-    """A connection in UTC. Raises ConnectionFailed: where, as whom, and what the server said."""
-    options = "-c timezone=UTC"
+def connect(
+    target: Target,
+    *,
+    autocommit: bool = False,
+    read_only: bool = False,
+    statement_timeout: int = 0,
+) -> Connection:
+    """A connection in UTC; `statement_timeout` in milliseconds, 0 is none.
+
+    Raises ConnectionFailed: where, as whom, and what the server said.
+    """
+    options = f"-c timezone=UTC -c statement_timeout={statement_timeout}"
     if read_only:
         options += " -c default_transaction_read_only=on"
     extra = {key: value for key, value in target.extra if key.startswith("ssl")}

@@ -262,7 +262,7 @@ def test_none_of_ramparts_own_models_are_built(shop: Shop) -> None:
         " where c.relkind in ('r', 'v', 'm')"
         " and (n.nspname in ('staging', 'facts', 'salesforce_curated') or c.relname = any("
         " array['violations', 'ledger', 'conservation', 'quarantine_rates', 'replayable', 'clocks',"
-        " 'freshness', 'daily_volumes', 'volume_scores', 'orphan_orders', 'scd2_faults']))"
+        " 'freshness', 'volumes', 'orphan_orders', 'scd2_faults']))"
     )
     assert sorted(name for (name,) in found) == MODELS
     schemas = {

@@ -32,7 +32,7 @@ FILES = {
     "rampart.yml": "environment: ci\nscan: {checks: [checks/*.yml]}\n",
     "checks/arrivals.yml": "checks for fresh:\n  - row_count > 0\n",
     "models/good.sql": "select 1 as id, 'x' as kind",
-    "models/broken.sql": "select 1 / {{ env_var('TINY_ZERO', '0') }} as id",
+    "models/broken.sql": "select 1 / 0 as id",
     "models/child.sql": "select * from {{ ref('broken') }}",
     "models/slow.sql": "select cast(pg_sleep({{ env_var('TINY_SLEEP', '0') }}) as text) as id",
     "models/after_slow.sql": "select * from {{ ref('slow') }}",
@@ -67,6 +67,10 @@ exposures:
     depends_on: [ref('child')]
 """,
 }
+ASLEEP = (
+    "from pg_stat_activity where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()"
+    " and datname = current_database()"
+)
 ACCEPTED = "dbt.good.kind.accepted_values"
 
 
@@ -94,6 +98,20 @@ class Tiny:
             for statement in statements:
                 connection.execute(statement.encode())
             connection.commit()
+
+    def wait_until_asleep(self) -> None:
+        """Until a build has got to its slow model."""
+        deadline = time.monotonic() + 60
+        with connect(self.target) as connection:
+            while not connection.execute(f"select {ASLEEP}".encode()).fetchall():
+                assert time.monotonic() < deadline, "the build did not get to its slow model"
+                time.sleep(0.1)
+                connection.rollback()
+
+    def wake_up(self) -> None:
+        """What a killed build left at work in the database ends, too."""
+        self.run(f"select pg_terminate_backend(pid) {ASLEEP}")
+        time.sleep(0.2)
 
     def write(self, name: str, text: str) -> None:
         path = self.project / name
@@ -144,6 +162,10 @@ RED = {
     "dbt.model.good": "pass",
     "dbt.model.slow": "pass",
 }
+
+
+GREEN = {**dict.fromkeys(RED, "pass"), ACCEPTED: "fail"}
+"""When the broken model is mended."""
 
 
 def test_before_any_build_there_are_no_dbt_checks(tiny: Tiny) -> None:
@@ -215,19 +237,12 @@ def test_a_killed_build_leaves_nothing_that_passes(
         cwd=tiny.project, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    is_asleep = "select count(*) from pg_stat_activity where query like '%pg_sleep(60)%'"
-    deadline = time.monotonic() + 60
-    with connect(tiny.target) as connection:
-        while connection.execute(is_asleep.encode()).fetchone() == (1,):
-            assert time.monotonic() < deadline, "the build did not get to its slow model"
-            time.sleep(0.1)
-            connection.rollback()
+    tiny.wait_until_asleep()
     assert before != manifest.stat().st_mtime_ns
     while_it_runs = statuses(tiny.scan("dbt"))
     os.killpg(building.pid, signal.SIGKILL)
     building.wait()
-    tiny.run("select pg_terminate_backend(pid) from pg_stat_activity"
-             " where query like '%pg_sleep(60)%' and pid <> pg_backend_pid()")  # fmt: skip
+    tiny.wake_up()
     found = tiny.scan("dbt")
 
     assert RED == while_it_runs, "a build that runs is not one that was killed"
@@ -239,19 +254,42 @@ def test_a_killed_build_leaves_nothing_that_passes(
     assert "passed" not in message
 
 
-def test_a_build_by_hand_counts_when_it_is_newer(
-    tiny: Tiny, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_by_hand_counts_when_it_is_newer(tiny: Tiny) -> None:
     """Rampart did not start it and need not have."""
-    monkeypatch.setenv("TINY_ZERO", "1")
+    tiny.write("models/broken.sql", "select 1 as id")
     assert 1 == tiny.dbt("build")
 
-    assert {**dict.fromkeys(RED, "pass"), ACCEPTED: "fail"} == statuses(tiny.scan("dbt"))
+    assert GREEN == statuses(tiny.scan("dbt"))
 
 
-def test_an_interrupted_build_answers_for_what_it_did_not_reach(
+def test_a_build_by_hand_that_is_killed_repeats_nothing_either(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Rampart did not start it; while it runs, what was before it stands."""
+    graph = tiny.project / "target" / "graph_summary.json"
+    began = graph.stat().st_mtime_ns
+    monkeypatch.setenv("TINY_SLEEP", "60")
+    building = subprocess.Popen(
+        [sys.executable, "-m", "dbt.cli.main", "build"], cwd=tiny.project,
+        env={**os.environ, **environment(tiny.target, tiny.project)},
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    tiny.wait_until_asleep()
+    while_it_runs = statuses(tiny.scan("dbt"))
+    building.kill()
+    building.wait()
+    tiny.wake_up()
+    after = tiny.scan("dbt")
+
+    assert began != graph.stat().st_mtime_ns
+    assert GREEN == while_it_runs
+    assert dict.fromkeys(RED, "missing") == statuses(after)
+    assert "a `dbt build` that began 20" in after[ACCEPTED].message
+    monkeypatch.delenv("TINY_SLEEP")
+    assert 1 == tiny.dbt("build")
+
+
+def test_an_interrupted_build_answers_for_what_it_did_not_reach(tiny: Tiny) -> None:
     """As dbt leaves it after Ctrl-C: whole files, and some of the nodes in them."""
     path = tiny.project / "target" / "run_results.json"
     whole = path.read_text()

@@ -34,7 +34,7 @@ def error_of(folder: Path, text: str | bytes) -> str:
 
 
 WRONG = [
-    ("enviroment: prod\n", 1, "enviroment", "unknown key; allowed: environment, feeds, calendars, thresholds, scan, run, retention"),
+    ("enviroment: prod\n", 1, "enviroment", "unknown key; allowed: environment, feeds, calendars, thresholds, scan, volumes, run, retention"),
     ("environment: dev\nroot: /tmp\n", 2, "root", "no such key"),
     (FEED + "    pth: x\n", 6, "feeds.web.pth", "unknown key; allowed: description, table, format, path, columns, delimiter"),
     (FEED + "    moment: {format: '%Y', offst: 1 day}\n", 6, "feeds.web.moment.offst", "unknown key; allowed: format, offset"),

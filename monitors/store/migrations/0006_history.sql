@@ -30,12 +30,13 @@ create table monitoring.volume_series (
     lateness interval not null,
     method text not null check (method in ('model', 'zscore')),
     smallest_change double precision not null,
+    counted_until timestamptz,
     error text,
     is_declared boolean not null default true,
     updated_at timestamptz not null default now(),
     primary key (environment, dataset)
 );
-comment on table monitoring.volume_series is 'One row per dataset whose volume is modelled, as rampart.yml said it at the last scan. error: why its rows could not be counted then.';
+comment on table monitoring.volume_series is 'One row per dataset whose volume is modelled, as rampart.yml said it at the last scan. counted_until: the end of its latest stored bucket; error: why its rows could not be counted then.';
 
 create table monitoring.volume_judgements (
     environment text not null,

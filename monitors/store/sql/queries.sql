@@ -182,6 +182,40 @@ where
     )
 group by metrics.check_id, metrics.segment
 
+-- last_scan_at --
+-- When the last scan before this one was completed, whatever it found.
+select max(runs.ended_at)
+from monitoring.runs as runs
+where
+    runs.environment = %(environment)s
+    and runs.command in ('scan', 'run')
+    and runs.exit_code in (0, 1)
+    and runs.run_id <> %(run_id)s
+
+-- latest_verdicts --
+-- What each check said last; of its segments the worst.
+select distinct on (metrics.check_id)
+    metrics.check_id, metrics.status, metrics.message, metrics.dataset, metrics.execution_timestamp
+from monitoring.data_quality_metrics as metrics
+where
+    metrics.environment = %(environment)s
+    and metrics.execution_timestamp >= now() - interval '7 days'
+order by
+    metrics.check_id,
+    metrics.execution_timestamp desc,
+    array_position(array['error', 'fail', 'missing', 'warn', 'blind', 'pass'], metrics.status)
+
+-- scores --
+-- What a summary says of the whole.
+select 'layer' as kind, scores.layer as subject, scores.quality_score as score
+from monitoring.quality_scores as scores
+where scores.environment = %(environment)s and scores.layer is not null and scores.suite_name is null
+union all
+select 'scd2' as kind, scores.dataset as subject, scores.integrity_score as score
+from monitoring.scd2_scores as scores
+where scores.environment = %(environment)s
+order by kind, subject
+
 -- latest_data_moment --
 -- The newest moment that any delivery speaks of.
 select max(extracted_at) from monitoring.deliveries where admission <> 'refused'

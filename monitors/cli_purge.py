@@ -1,0 +1,36 @@
+"""`rampart purge`: delete what retention says nobody needs any more."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from monitors.cli_common import settings
+from monitors.errors import ExitCode
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would go; delete nothing.")
+@click.option("--raw", metavar="FEED", help="Say why the raw rows of a feed stay.")
+@click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+def purge(dry_run: bool, raw: str | None, as_json: bool) -> ExitCode:
+    """Delete verdicts, logs and dead letters older than `retention:` of rampart.yml.
+
+    What counters need is rolled up first. Raw rows, rejected rows, decisions, deliveries and the
+    history that the volume model needs stay.
+    """
+    from monitors.commands.purge import Cleaner
+
+    cleaner = Cleaner(settings.config())
+    if raw is not None:
+        cleaner.refuse_raw(raw)
+    outcome = cleaner.purge(dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps(asdict(outcome), default=str, indent=2))
+        return ExitCode.OK
+    for each in outcome.purged:
+        click.echo(f"{each.rows:>10,} {each.kind} older than {each.before:%Y-%m-%d %H:%M} UTC")
+    click.echo("would go; nothing was deleted" if dry_run else "deleted")
+    return ExitCode.OK

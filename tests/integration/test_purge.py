@@ -1,0 +1,183 @@
+"""A purge deletes what is old, and no counter falls, no history the model needs goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from monitors.cli import cli
+from monitors.commands.purge import Cleaner
+from monitors.errors import UsageError
+from monitors.store.migrate import migrate
+from monitors.store.postgres import RunContext, StageCounts, Store
+from monitors.store.roles import grant_roles
+from monitors.warehouse.connection import Connection, connect
+from monitors.warehouse.target import Target
+
+NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+CONFIG = """
+feeds:
+  users: {table: crm_raw.users, format: csv, path: 'a/*.csv', extract: {kind: full}}
+  events: {table: web_raw.events, format: jsonl, path: 'b/*.jsonl'}
+retention: {metrics: 100 days, logs: 30 days, dead_letters: 30 days}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, warehouse: Target, use: Callable[[Target], None]) -> Path:
+    use(warehouse)
+    (tmp_path / "rampart.yml").write_text(CONFIG)
+    (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
+    return tmp_path
+
+
+@pytest.fixture
+def filled(project: Path, connection: Connection) -> Connection:
+    """A year of loads and verdicts, one a day."""
+    migrate(connection)
+    days = "generate_series(0, 364) as days (n), lateral (select %(now)s - n * interval '1 day')"
+    run = "'run-' || lpad(n::text, 3, '0')"
+    for statement in (
+        "insert into monitoring.runs (run_id, command, environment, started_at, ended_at)"
+        f" select {run}, 'run', 'dev', at, at from {days} as moments (at)",
+        "insert into monitoring.pipeline_logs (run_id, pipeline_name, stage, layer, status,"
+        " started_at, finished_at, rows_read, rows_written, rows_dead_lettered)"
+        f" select {run}, 'events', 'load', 'bronze', 'succeeded', at, at, 10, 9, 1"
+        f" from {days} as moments (at)",
+        "insert into monitoring.data_quality_metrics (run_id, environment, execution_timestamp,"
+        " layer, category, suite_name, dataset, check_id, check_name, status, severity, message)"
+        f" select {run}, 'dev', at, 'gold', 'business', 'a', 'd', 'a.check', 'a', 'pass', 'low', ''"
+        f" from {days} as moments (at)",
+        "insert into monitoring.metric_values (environment, metric_id, data_timestamp, value,"
+        " origin, dataset, metric_name, run_id)"
+        f" select 'dev', origin, at, 1, origin, 'd', 'm', {run}"
+        f" from {days} as moments (at), unnest(array['measured', 'bucket']) as origins (origin)",
+    ):
+        connection.execute(statement.encode(), {"now": NOW})
+    connection.commit()
+    return connection
+
+
+def counters(connection: Connection) -> dict[Any, float]:
+    rows = connection.execute(
+        "select metric, labels::text, value from monitoring.counters where environment = 'dev'"
+        " and not labels ? 'le' and labels ->> 'pipeline_name' is distinct from 'purge'"
+    ).fetchall()
+    return {row[:2]: row[2] for row in rows}
+
+
+def count(connection: Connection, table: str) -> int:
+    row = connection.execute(f"select count(*) from monitoring.{table}".encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_counters_stay_and_rows_go(project: Path, filled: Connection) -> None:
+    """What was counted before a purge is counted after it, once, also after a second one."""
+    before = counters(filled)
+    Cleaner(project, now=lambda: NOW).purge()
+    Cleaner(project, now=lambda: NOW + DAY).purge()
+
+    assert ("records_processed", '{"layer": "bronze", "status": "read"}') in before
+    assert 3650 == before[("records_processed", '{"layer": "bronze", "status": "read"}')]
+    assert before == counters(filled)
+    assert 30 == count(filled, "pipeline_logs")
+    assert 100 == count(filled, "data_quality_metrics")
+
+
+def test_the_history_that_the_model_needs_stays(project: Path, filled: Connection) -> None:
+    """Measured values go by retention, buckets only when the model looks at them no more."""
+    Cleaner(project, now=lambda: NOW).purge()
+    rows = dict(
+        filled.execute(
+            "select origin, count(*) from monitoring.metric_values group by 1"
+        ).fetchall()
+    )
+
+    assert {"measured": 101, "bucket": 171} == rows
+
+
+def test_runs_that_something_points_at_stay(project: Path, filled: Connection) -> None:
+    """A delivery of long ago keeps its run."""
+    store = Store(filled, RunContext("run-364", "dev"))
+    filled.execute(
+        "insert into monitoring.deliveries (feed, name, sha256, sequence, extracted_at,"
+        " extracted_at_from, kind, records, rows, dead_letters, bytes, run_id, admission,"
+        " admitted_by) values ('events', 'a', 'a', 1, %s, 'name', 'events', 1, 1, 0, 1,"
+        " 'run-364', 'admitted', 'rampart')",
+        (NOW - 364 * DAY,),
+    )
+    filled.commit()
+    Cleaner(project, now=lambda: NOW).purge()
+    runs = {row[0] for row in filled.execute("select run_id from monitoring.runs").fetchall()}
+
+    assert store.run.run_id in runs
+    assert "run-150" in runs, "its bucket is still needed"
+    assert "run-300" not in runs
+
+
+def test_a_dry_run_deletes_nothing(project: Path, filled: Connection) -> None:
+    """It says what would go."""
+    before = {name: count(filled, name) for name in ("pipeline_logs", "counter_totals", "runs")}
+    filled.rollback()
+    done = CliRunner().invoke(cli, ["--config", str(project), "purge", "--dry-run"])
+
+    assert "nothing was deleted" in done.output
+    assert before["pipeline_logs"] == count(filled, "pipeline_logs")
+    assert before["counter_totals"] == count(filled, "counter_totals")
+
+
+def test_the_latest_verdict_of_a_check_stays(project: Path, filled: Connection) -> None:
+    """However old: it says what was known last."""
+    Cleaner(project, now=lambda: NOW + 1000 * DAY).purge()
+
+    assert 1 == count(filled, "data_quality_metrics")
+
+
+@pytest.mark.parametrize(
+    ("feed", "why"), [("users", "SCD2 dimension is built anew"), ("events", "a full refresh")]
+)
+def test_raw_rows_are_refused_with_the_reason(project: Path, feed: str, why: str) -> None:
+    """What a rebuild would need stays."""
+    with pytest.raises(UsageError, match=why):
+        Cleaner(project).refuse_raw(feed)
+
+
+def test_who_may_not_delete_is_told(
+    project: Path, filled: Connection, warehouse: Target, use: Callable[[Target], None]
+) -> None:
+    """Least privilege: verdicts are append only for the monitor's role."""
+    grant_roles(filled, {"rampart_monitor": "m"})
+    role = Target(warehouse.host, warehouse.port, "rampart_monitor", warehouse.dbname,
+                  "environment", "m", "prod")  # fmt: skip
+    use(role)
+    done = CliRunner().invoke(cli, ["--config", str(project), "purge"])
+
+    assert "purge needs a role that may delete" in str(done.exception)
+    with connect(warehouse) as admin:
+        assert 365 == count(admin, "data_quality_metrics")
+
+
+def test_stage_metrics_and_error_counts(project: Path, filled: Connection) -> None:
+    """Durations, rows, success rate and errors by component, as SQL."""
+    store = Store(filled, RunContext("run-000", "dev"))
+    log_id = store.start_stage("events", "load", "bronze", "b.jsonl")
+    store.finish_stage(
+        log_id, "failed", StageCounts(error_type="OSError", error_message="disk full")
+    )
+    day = filled.execute(
+        "select runs, succeeded, failed, success_rate, rows_read from monitoring.stage_metrics"
+        " where pipeline_name = 'events' and day = '2026-02-28'"
+    ).fetchone()
+    errors = filled.execute(
+        "select error_type, errors, last_message from monitoring.error_counts"
+    ).fetchall()
+
+    assert (1, 1, 0, 100, 10) == day
+    assert [("OSError", 1, "disk full")] == errors
