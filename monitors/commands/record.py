@@ -112,7 +112,8 @@ def _message(
     message = explain(change, about, lead, investigation.facts(change, lead, now), now)
     incidents.describe(each.incident_id, message.title, message.as_json())
     log.info(
-        f"incident {change.event}",
+        "incident changed",
+        incident_event=change.event,
         incident_id=each.incident_id,
         kind=change.kind,
         severity=change.severity.value,
