@@ -40,6 +40,7 @@ STATEMENT_TIMEOUT = 3_000
 SAMPLES = 3
 ODD = 0.5
 """A delivery of which the records differ from the usual ones by this share is odd."""
+_OF_LATEST_LOAD = (Topic.QUARANTINE, Topic.VALIDATION)
 MANIFESTS = (Path("target") / "last_build" / "manifest.json", Path("target") / "manifest.json")
 
 
@@ -92,10 +93,11 @@ class Investigation:
             else None
         )
         topic = topic_of(lead)
-        findings, arrived = self._arrival(change, last_green)
+        findings, arrived = self._arrival(change, lead, last_green)
         findings += self._faults(topic)
         findings += self._code(lead, change, last_green)
         findings += self._versions(last_green)
+        findings += self._other_hands(lead, last_green)
         samples, note = self._samples(change, lead, findings, arrived)
         return Facts(
             since=(streak.red_at, streak.red_run)
@@ -115,7 +117,7 @@ class Investigation:
     # ---------------------------------------------------------------- what came
 
     def _arrival(
-        self, change: Change, last_green: tuple[datetime, str] | None
+        self, change: Change, lead: CheckResult, last_green: tuple[datetime, str] | None
     ) -> tuple[list[Finding], list[Arrived]]:
         """What its feeds brought since it was green: files, columns, letters, broken rules."""
         findings: list[Finding] = []
@@ -127,8 +129,9 @@ class Investigation:
                 look = partial(self._evidence.deliveries_since, feed, last_green[0])
                 since = self._list(feed, look)
             findings += self._deliveries(feed, since, latest, last_green is not None)
-            # rates speak of the latest load, whenever that was
-            judged = since or latest
+            # rates speak of the latest load, whenever that was; what stands in the marts by itself
+            # was there when they were green
+            judged = since or (latest if topic_of(lead) in _OF_LATEST_LOAD else [])
             findings += self._contents(feed, judged)
             if feed == change.feed:
                 arrived = judged
@@ -217,10 +220,10 @@ class Investigation:
             ]
         if topic is Topic.SCD and "scd2_faults" in self._evidence.relations:
             faults = self._list("scd2 faults", self._evidence.scd2_faults)
-            return [
-                Finding(Cause.FAULT, f"{count:,} versions: {fault}", count)
-                for fault, count in faults
-            ]
+            if not faults:
+                return []
+            named = ", ".join(f"{fault} ({count:,})" for fault, count in faults)
+            return [Finding(Cause.FAULT, f"versions: {named}", sum(n for _, n in faults))]
         return []
 
     def _code(
@@ -265,6 +268,17 @@ class Investigation:
             text = f"git revision {git[:10]} -> {ours.git_revision[:10]}"
             found.append(Finding(Cause.VERSION, text))
         return found
+
+    def _other_hands(
+        self, lead: CheckResult, last_green: tuple[datetime, str] | None
+    ) -> list[Finding]:
+        if last_green is None:
+            return []
+        look = partial(self._evidence.was_idle_since, last_green[0])
+        if not self._look("stages", look):
+            return []
+        said = f"nothing was loaded or built since it was green: other hands were at {lead.dataset}"
+        return [Finding(Cause.OTHER_HANDS, f"{said}, or time alone")]
 
     # ---------------------------------------------------------------- samples
 
