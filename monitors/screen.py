@@ -60,6 +60,7 @@ def summary(verdict: Verdict) -> str:
             lines += ["", f"  {first}", *(f"    {line}" for line in rest)]
         others = [each for each in verdict.results if each.status in (Status.WARN, Status.BLIND)]
         lines += [f"  {each.status.value}: {each.check_id}: {each.message}" for each in others]
+        lines += [f"  warning: {each}" for each in verdict.warnings]
         lines += [
             f"  muted {each.muted}: {each.check_id}: {each.message} [{each.status.value}]"
             for each in verdict.results
@@ -90,6 +91,7 @@ def as_json(verdict: Verdict) -> str:
         "scores": [asdict(each) for each in verdict.scores],
         "alerts": list(verdict.alerts),
         "health": asdict(verdict.health) if verdict.health else None,
+        "warnings": list(verdict.warnings),
     }
     return json.dumps(found, default=str, indent=2) + "\n"
 

@@ -54,6 +54,8 @@ class Verdict:
     results: tuple[CheckResult, ...] = ()
     red_since: dict[tuple[str, str], tuple[datetime, str]] = field(default_factory=dict)
     alerts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Checks that are valid and probably do not say what was meant: file, line, the right form."""
     build_exit_code: int | None = None
     scanned: bool = False
     scores: tuple[Score, ...] = ()
@@ -80,6 +82,7 @@ class Verdict:
             results=self.results + other.results,
             red_since={**self.red_since, **other.red_since},
             alerts=self.alerts + other.alerts,
+            warnings=self.warnings + other.warnings,
             build_exit_code=self.build_exit_code
             if other.build_exit_code is None
             else other.build_exit_code,

@@ -15,7 +15,7 @@ from monitors.scan.dbt_artifacts import keep_build
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import Verdict
 from monitors.warehouse.dbt import AUDIT, run_dbt, stamp, target_folder
-from monitors.warehouse.packages import install_packages, packages_status
+from monitors.warehouse.packages import ensure_packages
 
 log = logs.get_logger("Monitor")
 
@@ -51,8 +51,8 @@ def take_turn(runner: Runner, store: Store) -> None:
 def prepare_dbt(runner: Runner, store: Store) -> None:
     """What every dbt command finds: a raw table for each feed, and the packages."""
     prepare_feeds(runner, store)
-    if packages_status(runner.config.root) is None:
-        log.info(install_packages(runner.config.root).message)
+    if message := ensure_packages(runner.config.root):
+        log.info(message)
 
 
 def _build_alone(

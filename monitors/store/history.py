@@ -115,6 +115,10 @@ class History:
         )
         return [PastValue(*row) for row in rows]
 
+    def moments(self) -> dict[str, datetime]:
+        """{feed: the newest moment that a delivery of it speaks of}."""
+        return dict(self._rows("moments_of_feeds"))
+
     # ---------------------------------------------------------------- known-bad periods
 
     def bad_periods(self, dataset: str | None = None) -> list[BadPeriod]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import yaml
 
 from monitors.log import get_logger
 from monitors.warehouse.connection import state_folder
+from monitors.warehouse.package_files import OWN_PACKAGE, OWN_PACKAGE_VARIABLE
 from monitors.warehouse.target import Target, profile_name
 
 log = get_logger("Dbt")
@@ -34,6 +35,7 @@ def environment(target: Target, project_dir: Path) -> dict[str, str]:
     return {
         **target.environment(),
         "DBT_PROFILES_DIR": str(write_profile(target, project_dir)),
+        OWN_PACKAGE_VARIABLE: os.environ.get(OWN_PACKAGE_VARIABLE) or str(OWN_PACKAGE),
         **NO_TELEMETRY,
     }
 
@@ -86,10 +88,32 @@ def run_dbt(
 
     Its own output goes to logs/dbt.log and, unless quiet, to stderr.
     """
+    done = _start(target, project_dir, arguments, quiet, variables)
+    for line in (done.stdout or "").splitlines():
+        if line.strip():
+            log.debug("dbt says", text=line.strip())
+    if done.returncode == 2 or (done.returncode and not arguments):
+        log.error("dbt could not start", text=_tail(done.stdout or ""))
+    return done.returncode
+
+
+def dbt_output(target: Target, project_dir: Path, *arguments: str) -> tuple[int, str]:
+    """The exit code of one dbt command, and all that it said."""
+    done = _start(target, project_dir, arguments, True, None)
+    return done.returncode, done.stdout or ""
+
+
+def _start(
+    target: Target,
+    project_dir: Path,
+    arguments: Sequence[str],
+    quiet: bool,
+    variables: Mapping[str, str] | None,
+) -> subprocess.CompletedProcess[str]:
     quietly = ["--quiet"] if quiet else []
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *quietly, *arguments]
     log.debug("dbt starts", arguments=list(arguments))
-    done = subprocess.run(
+    return subprocess.run(
         command,
         cwd=project_dir,
         env={**os.environ, **environment(target, project_dir), **(variables or {})},
@@ -99,12 +123,6 @@ def run_dbt(
         text=True,
         check=False,
     )
-    for line in (done.stdout or "").splitlines():
-        if line.strip():
-            log.debug("dbt says", text=line.strip())
-    if done.returncode == 2 or (done.returncode and not arguments):
-        log.error("dbt could not start", text=_tail(done.stdout or ""))
-    return done.returncode
 
 
 def stamp(run_id: str) -> dict[str, str]:

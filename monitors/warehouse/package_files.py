@@ -14,6 +14,11 @@ from monitors.errors import RampartError
 MARKER = "+rampart"
 """How the version of every stand-in ends."""
 
+OWN_PACKAGE = Path(__file__).with_name("rampart_package").resolve()
+"""Rampart as a dbt package: in a wheel its files, in a checkout a link to package/."""
+OWN_PACKAGE_VARIABLE = "RAMPART_DBT_PACKAGE"
+"""With it packages.yml names that folder: `local: "{{ env_var('RAMPART_DBT_PACKAGE') }}"`."""
+
 Named = dict[str, Path | None]  # package name -> the folder of a `local:` one, else None
 
 
@@ -46,7 +51,8 @@ def _render(value: Any, path: Path) -> Any:
     from jinja2.sandbox import SandboxedEnvironment
 
     def env_var(name: str, default: str | None = None) -> str:
-        found = os.environ.get(name, default)
+        own = str(OWN_PACKAGE) if name == OWN_PACKAGE_VARIABLE else None
+        found = os.environ.get(name, default if own is None else own)
         if found is None:
             raise PackagesError(f"{path} needs the environment variable {name}, which is not set")
         return found
@@ -114,3 +120,11 @@ def is_real(install: Path, name: str) -> bool:
     whole = any(next((folder / part).rglob("*.sql"), None) for part in parts)
     needed = (_folder_name(entry) for entry in _entries(folder))
     return folder.is_symlink() or (whole and all(is_real(install, need) for need in needed))
+
+
+def is_complete(install: Path, named: Named) -> bool:
+    """Whether every named package is there. The folder of one that comes from git is called by its
+    project and not by its address, so any further project in the folder may be that one."""
+    absent = [name for name in named if not (is_real(install, name) or is_stand_in(install / name))]
+    others = [path for path in install.glob("*/dbt_project.yml") if path.parent.name not in named]
+    return len(absent) <= len(others) and all(named[name] is None for name in absent)

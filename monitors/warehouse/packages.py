@@ -22,9 +22,12 @@ from pathlib import Path
 from typing import Literal
 
 from monitors.warehouse.package_files import (
+    OWN_PACKAGE,
+    OWN_PACKAGE_VARIABLE,
     Named,
     PackagesError,
     install_path,
+    is_complete,
     is_real,
     is_stand_in,
     named_packages,
@@ -96,14 +99,31 @@ def install_packages(
         return _report(install, named, f" ({why})")
 
 
+def ensure_packages(project_dir: Path) -> str | None:
+    """Bring what is not there yet; the line to print, or None when nothing was missing.
+
+    Whatever is installed is used: dbt itself asks for no more than one folder per package named.
+    """
+    project_dir = project_dir.resolve()
+    install, named = install_path(project_dir), named_packages(project_dir)
+    if is_complete(install, named):
+        return None
+    return install_packages(project_dir).message
+
+
 def packages_status(project_dir: Path) -> PackagesReport | None:
     """What is in place, without changing anything; None when nothing is."""
     project_dir = project_dir.resolve()
     install, named = install_path(project_dir), named_packages(project_dir)
     there = [n for n in named if is_stand_in(install / n) or is_real(install, n)]
+    if is_complete(install, named):
+        return _report(install, there, "" if named else " (packages.yml names none)")
     missing = _listed(n for n in named if n not in there)
-    note = f"; not in place: {missing}: type `rampart deps`" if len(there) < len(named) else ""
-    return _report(install, there, note) if there else None
+    return (
+        _report(install, there, f"; not in place: {missing}: type `rampart deps`")
+        if there
+        else None
+    )
 
 
 def _report(install: Path, names: Iterable[str], note: str) -> PackagesReport:
@@ -183,7 +203,7 @@ def _dbt_deps(project_dir: Path, timeout: float) -> str | None:
     with subprocess.Popen(
         [*dbt, "deps", "--project-dir", str(project_dir), "--profiles-dir", str(project_dir)],
         cwd=project_dir,
-        env={**os.environ, **quiet},
+        env={OWN_PACKAGE_VARIABLE: str(OWN_PACKAGE), **os.environ, **quiet},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -822,3 +822,41 @@ def test_the_probe_says_no_within_three_seconds(monkeypatch: pytest.MonkeyPatch)
 def test_the_module_is_imported_without_dbt() -> None:
     script = "import sys, monitors.warehouse.packages; sys.exit('dbt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+
+
+def test_a_project_without_packages_lacks_nothing(tmp_path: Path) -> None:
+    """A foreign project may name none: nothing is asked of the hub, and doctor has no complaint."""
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    status = packages_status(tmp_path)
+
+    assert packages.ensure_packages(tmp_path) is None
+    assert status is not None
+    assert status.message.endswith("(packages.yml names none)")
+
+
+def test_a_package_from_git_counts_by_the_folder_it_made(tmp_path: Path) -> None:
+    """Its folder is called like its project, which the address does not tell."""
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    (tmp_path / "packages.yml").write_text(
+        "packages:\n  - git: https://git.example/dbt-audit-helper.git\n    revision: main\n"
+    )
+    missing = packages_status(tmp_path)
+    a_real_package(tmp_path / "dbt_packages", "audit_helper")
+    there = packages_status(tmp_path)
+
+    assert missing is None
+    assert there is not None
+    assert "not in place" not in there.message
+    assert packages.ensure_packages(tmp_path) is None
+
+
+def test_its_own_package_is_named_by_a_variable(tmp_path: Path) -> None:
+    """Wherever Rampart is installed: packages.yml holds no path of a machine."""
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    (tmp_path / "packages.yml").write_text(
+        "packages:\n  - local: \"{{ env_var('RAMPART_DBT_PACKAGE') }}\"\n"
+    )
+    install_packages(tmp_path, offline=True)
+
+    assert (tmp_path / "dbt_packages" / "rampart" / "macros" / "scd2.sql").is_file()
+    assert (tmp_path / "dbt_packages" / "dbt_utils" / "macros").is_dir()

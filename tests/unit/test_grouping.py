@@ -151,9 +151,7 @@ def test_lost_rows_explain_what_is_empty_old_or_few() -> None:
     found = groups(
         verdict_of("shop.freshness", Status.MISSING, dataset="monitoring.freshness"),
         verdict_of("shop.volume", dataset="facts.fact_orders"),
-        verdict_of(
-            "arrival.conservation", suite_name="arrival", dataset="monitoring.conservation"
-        ),
+        verdict_of("arrival.conservation", suite_name="arrival", dataset="monitoring.conservation"),
     )
 
     assert ["arrival.conservation"] == list(found)

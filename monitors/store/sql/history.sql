@@ -34,6 +34,13 @@ where
 order by metric_values.data_timestamp desc
 limit %(limit)s
 
+-- moments_of_feeds --
+-- The newest moment that an admitted delivery of each feed speaks of.
+select deliveries.feed, max(deliveries.extracted_at)
+from monitoring.deliveries as deliveries
+where deliveries.admission <> 'refused'
+group by deliveries.feed
+
 -- bad_periods --
 -- Periods that say nothing about what is usual: of one dataset, and of all.
 select
