@@ -7,6 +7,7 @@ read is named in the text, and neither stops the alert nor the run.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -194,7 +195,8 @@ class Investigation:
         if "violations" in self._evidence.relations:
             for broken in self._list("rules", partial(self._evidence.rules, feed, ids)):
                 where = names.get(broken.delivery_id, f"delivery {broken.delivery_id}")
-                text = f"{broken.rows:,} rows break {broken.rule} in {where}"
+                rows = "1 row breaks" if broken.rows == 1 else f"{broken.rows:,} rows break"
+                text = f"{rows} {broken.rule} in {where}"
                 findings.append(Finding(Cause.RULE, text, broken.rows))
         return findings
 
@@ -212,7 +214,7 @@ class Investigation:
             return [
                 Finding(
                     Cause.FAULT,
-                    f"{abs(rows):,} {'rows' if grain == 'row' else 'cells'} of {name} ({feed})"
+                    f"{abs(rows):,} {grain}{'' if abs(rows) == 1 else 's'} of {name} ({feed})"
                     f" {'lost' if rows > 0 else 'counted twice'}",
                     int(abs(rows)),
                 )
@@ -318,7 +320,7 @@ class Investigation:
         named = likeliest(topic_of(lead), findings)
         if change.feed is None or named is None or named.cause is not Cause.RULE or not arrived:
             return []
-        rule = named.text.split(" break ", 1)[1].split(" in ", 1)[0]
+        rule = re.split(r" breaks? ", named.text, maxsplit=1)[1].split(" in ", 1)[0]
         ids = [each.delivery_id for each in arrived]
         table = self.runner.config.feed(change.feed).table
         ledger = Decisions(self.connection, "quarantine")
