@@ -21,8 +21,10 @@ from monitors import (
     cli_deliveries,
     cli_exec,
     cli_export,
+    cli_incidents,
     cli_init,
     cli_landing,
+    cli_notify,
     cli_purge,
     cli_quarantine,
     cli_report,
@@ -266,6 +268,8 @@ cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
 cli.add_command(cli_exec.exec_)
 cli.add_command(cli_export.export)
+cli.add_command(cli_incidents.incidents)
+cli.add_command(cli_notify.notify)
 cli.add_command(cli_init.init)
 cli.add_command(cli_landing.landing)
 cli.add_command(cli_purge.purge)

@@ -59,6 +59,8 @@ def summary(verdict: Verdict) -> str:
     lines += _findings(verdict)
     if verdict.scanned:
         lines += _score_lines(verdict.scores)
+        if verdict.health is not None:
+            lines.append(f"health   {verdict.health.state}: {verdict.health.reason}")
         lines.append("")
         lines.append(
             "Dashboards may refresh."
@@ -117,6 +119,7 @@ def as_json(verdict: Verdict) -> str:
         "results": [asdict(each) for each in verdict.results],
         "scores": [asdict(each) for each in verdict.scores],
         "alerts": list(verdict.alerts),
+        "health": asdict(verdict.health) if verdict.health else None,
         "warnings": list(verdict.warnings),
     }
     return json.dumps(found, default=str, indent=2) + "\n"

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from monitors.arrival.loader import Loaded
 from monitors.errors import ExitCode
+from monitors.health import Health
 from monitors.results import CheckResult, Status, worst
 from monitors.store.postgres import Score
 
@@ -78,6 +79,8 @@ class Verdict:
     """(optional feed of which nothing has ever come, how many checks therefore cannot report)."""
     scanned: bool = False
     scores: tuple[Score, ...] = ()
+    health: Health | None = None
+    """Of the whole, after this run; None when nothing was judged."""
 
     @property
     def red(self) -> list[CheckResult]:
@@ -107,4 +110,5 @@ class Verdict:
             not_expected=self.not_expected + other.not_expected,
             scanned=self.scanned or other.scanned,
             scores=other.scores or self.scores,
+            health=other.health or self.health,
         )
