@@ -82,11 +82,11 @@ def green(embedded_server: Server, tmp_path_factory: pytest.TempPathFactory) -> 
         for name, value in target.environment().items():
             patch.setenv(name, value)
         patch.setenv("DBT_PROFILES_DIR", str(project / "no-profiles"))
-        summary = write_sample(project / "landing", last_day=YESTERDAY, scale=0.05)
+        summary = write_sample(project / "landing", last_day=YESTERDAY, scale=0.2)
         for path in summary.today:
             path.unlink()
         verdict = DataMonitor(project).run()
-    assert (0, []) == (verdict.exit_code, verdict.red)
+    assert (0, ()) == (verdict.exit_code, verdict.alerts)
     return Green(embedded_server, target, project)
 
 
