@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from monitors import (
+    cli_backtest,
     cli_channels,
     cli_checks,
     cli_db,
@@ -256,6 +257,7 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+cli.add_command(cli_backtest.backtest)
 cli.add_command(cli_channels.channels)
 cli.add_command(cli_checks.checks)
 cli.add_command(cli_checks.periods)
