@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def load_feeds(
     loads = tuple(_load_feed(runner, store, name, paths, progress) for name in names)
     results = tuple(result for each in loads for result in each.results)
     record_results(runner, store, results, runner.now())
-    record_jobs(runner, store, [_job(runner, each) for each in loads])
+    jobs = [job(runner, each) for each in loads for job in (_job, _arrival)]
+    record_jobs(runner, store, jobs)
     alerts = [line for each in loads for line in _load_alerts(each)]
     code = ExitCode.RED if alerts else ExitCode.OK
     since = store.red_since(each.check_id for each in results if each.is_red)
@@ -234,6 +236,19 @@ def _job(runner: Runner, each: FeedLoad) -> CheckResult:
         why,
         dataset=feed.table,
     )
+
+
+def _arrival(runner: Runner, each: FeedLoad) -> CheckResult:
+    """Whether a required feed has ever a file; an optional one may have none."""
+    feed = runner.config.feed(each.feed)
+    why = f"{each.feed}: {NO_FILE}, and the feed is required"
+    result = job_result(
+        f"landing.{each.feed}.arrived",
+        f"files of {each.feed} have arrived",
+        why if each.is_absent and each.required else None,
+        dataset=feed.table,
+    )
+    return replace(result, suite_name="landing")
 
 
 def _load_alerts(each: FeedLoad) -> list[str]:
