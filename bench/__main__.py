@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import (
+    alerts,
     artifacts,
     documents,
     facts,
@@ -29,6 +30,7 @@ from monitors import log
 BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "help": start.help_text,
     "demo": start.demo,
+    "alerts": alerts.alerts,
     "load_csv": load.load_csv,
     "load_csv_quoted": load.load_csv_quoted,
     "load_jsonl": load.load_jsonl,

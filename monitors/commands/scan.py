@@ -10,6 +10,7 @@ from pathlib import Path
 from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
 from monitors.commands.dbt_results import last_results
+from monitors.commands.record import record_results
 from monitors.commands.runner import Runner
 from monitors.commands.soda_checks import soda_results_in, soda_results_of
 from monitors.commands.volumes import model_volumes
@@ -17,6 +18,7 @@ from monitors.errors import ExitCode, UsageError
 from monitors.results import CheckResult
 from monitors.scan.register import SCAN_AGE, scan_age
 from monitors.store.history import History, MetricValue
+from monitors.store.landing import never_delivered
 from monitors.store.postgres import Store
 from monitors.verdict import Verdict
 
@@ -31,6 +33,7 @@ def scan_checks(
     dbt_target: Path | None = None,
 ) -> Verdict:
     from monitors.scan import checks_files, register
+    from monitors.scan.expected import without_never_delivered
 
     started = runner.now()
     files = checks_files.find_files(runner.config.root, runner.config.scan.checks)
@@ -51,6 +54,7 @@ def scan_checks(
         expected = checks.expected(plain_soda=soda_results is not None)
         results += register.absent(expected, results)
         is_empty = not results
+        results, not_expected = without_never_delivered(results, _silent_feeds(runner, store))
         results += _scan_age(runner, store, started)
         mutes = History(store.connection, store.run.environment).mutes(started)
         results = _selected(register.with_mutes(results, mutes), select)
@@ -58,9 +62,8 @@ def scan_checks(
     results = [
         each if each.data_timestamp else replace(each, data_timestamp=moment) for each in results
     ]
-    store.add_results(results, started)
     History(store.connection, store.run.environment, store.run.run_id).put(measured)
-    store.connection.commit()
+    record_results(runner, store, results, started)
     red = [each for each in results if each.is_red]
     since = store.red_since(each.check_id for each in red)
     alerts = [result_line(each) for each in red]
@@ -73,10 +76,17 @@ def scan_checks(
         results=tuple(results),
         red_since=since,
         alerts=tuple(alerts),
+        not_expected=not_expected,
         warnings=tuple(map(str, checks.warnings)),
         scanned=True,
         scores=tuple(store.scores()),
     )
+
+
+def _silent_feeds(runner: Runner, store: Store) -> list[str]:
+    """Optional feeds of which nothing has ever come."""
+    optional = [name for name, feed in runner.config.feeds.items() if not feed.required]
+    return never_delivered(store.connection, optional)
 
 
 def _scan_age(runner: Runner, store: Store, now: datetime) -> list[CheckResult]:

@@ -39,9 +39,9 @@ def project(tmp_path: Path, warehouse: Target, use: Callable[[Target], None]) ->
 
 @pytest.fixture
 def filled(project: Path, connection: Connection) -> Connection:
-    """A year of loads and verdicts, one a day."""
+    """More than a year of loads and verdicts, one a day."""
     migrate(connection)
-    days = "generate_series(0, 364) as days (n), lateral (select %(now)s - n * interval '1 day')"
+    days = "generate_series(0, 419) as days (n), lateral (select %(now)s - n * interval '1 day')"
     run = "'run-' || lpad(n::text, 3, '0')"
     for statement in (
         "insert into monitoring.runs (run_id, command, environment, started_at, ended_at)"
@@ -85,7 +85,7 @@ def test_counters_stay_and_rows_go(project: Path, filled: Connection) -> None:
     Cleaner(project, now=lambda: NOW + DAY).purge()
 
     assert ("records_processed", '{"layer": "bronze", "status": "read"}') in before
-    assert 3650 == before[("records_processed", '{"layer": "bronze", "status": "read"}')]
+    assert 4200 == before[("records_processed", '{"layer": "bronze", "status": "read"}')]
     assert before == counters(filled)
     assert 30 == count(filled, "pipeline_logs")
     assert 100 == count(filled, "data_quality_metrics")
@@ -100,26 +100,26 @@ def test_the_history_that_the_model_needs_stays(project: Path, filled: Connectio
         ).fetchall()
     )
 
-    assert {"measured": 101, "bucket": 171} == rows
+    assert {"measured": 101, "bucket": 366} == rows
 
 
 def test_runs_that_something_points_at_stay(project: Path, filled: Connection) -> None:
     """A delivery of long ago keeps its run."""
-    store = Store(filled, RunContext("run-364", "dev"))
+    store = Store(filled, RunContext("run-419", "dev"))
     filled.execute(
         "insert into monitoring.deliveries (feed, name, sha256, sequence, extracted_at,"
         " extracted_at_from, kind, records, rows, dead_letters, bytes, run_id, admission,"
         " admitted_by) values ('events', 'a', 'a', 1, %s, 'name', 'events', 1, 1, 0, 1,"
-        " 'run-364', 'admitted', 'rampart')",
-        (NOW - 364 * DAY,),
+        " 'run-419', 'admitted', 'rampart')",
+        (NOW - 419 * DAY,),
     )
     filled.commit()
     Cleaner(project, now=lambda: NOW).purge()
     runs = {row[0] for row in filled.execute("select run_id from monitoring.runs").fetchall()}
 
     assert store.run.run_id in runs
-    assert "run-150" in runs, "its bucket is still needed"
-    assert "run-300" not in runs
+    assert "run-300" in runs, "its bucket is still needed"
+    assert "run-399" not in runs
 
 
 def test_a_dry_run_deletes_nothing(project: Path, filled: Connection) -> None:
@@ -161,7 +161,7 @@ def test_who_may_not_delete_is_told(
 
     assert "purge needs a role that may delete" in str(done.exception)
     with connect(warehouse) as admin:
-        assert 365 == count(admin, "data_quality_metrics")
+        assert 420 == count(admin, "data_quality_metrics")
 
 
 def test_stage_metrics_and_error_counts(project: Path, filled: Connection) -> None:

@@ -137,6 +137,7 @@ def test_a_usual_day_passes_and_a_thin_one_is_red_until_it_is_loaded_again(shop:
 
     assert "anomalous" == shop.scan()
     assert ["visits.volume"] == [each.check_id for each in shop.verdict.red]
+    assert "a Wednesday usually has" in shop.verdicts()[""].cause
 
     shop.visits(MIDNIGHT, 1, lambda day: 250)
     shop.now += timedelta(hours=1)
@@ -386,6 +387,15 @@ def test_hours_are_judged_together_since_the_last_scan(shop: Shop) -> None:
     assert "anomalous" == shop.state()
     assert datetime(2024, 5, 15, 21, tzinfo=timezone.utc) <= shop.verdicts()[""].bucket_start
     assert shop.verdicts()[""].bucket_start < datetime(2024, 5, 15, 23, tzinfo=timezone.utc)
+
+
+def test_the_plain_rule_is_a_method(shop: Shop) -> None:
+    """Beyond three deviations of the seven days before; nine days are enough."""
+    shop.configure(method="zscore")
+    shop.visits(MIDNIGHT - 9 * DAY, 8, lambda day: 300 + day.day % 3)
+    shop.visits(MIDNIGHT - DAY, 1, lambda day: 200)
+
+    assert "anomalous" == shop.scan()
 
 
 def test_two_scans_at_once_store_each_bucket_once(shop: Shop) -> None:
