@@ -3,7 +3,7 @@
     definitions -> one Session per dataset -> queries -> values of the past -> verdicts, measured
 
 Soda gives the language, the metrics and the judging; parsing check by check, running and retrying
-the queries, and the history are ours (docs/decisions/0016).
+the queries, and the history are ours (docs/decisions/0020).
 """
 
 from __future__ import annotations
