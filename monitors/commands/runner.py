@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from monitors import log as logs
 from monitors.alert.heartbeat import beat
+from monitors.commands.journal import take_in_spool
 from monitors.config import Config, load_config
 from monitors.errors import ExitCode
 from monitors.store.migrate import migrate
@@ -66,6 +67,7 @@ class Runner:
         self._has_run = True
         with connect(self.target) as connection:
             migrate(connection)
+            take_in_spool(connection, self.config.root)
             store = Store(connection, self.run_context())
             store.start_run(command)
             connection.commit()
@@ -89,15 +91,20 @@ class Runner:
         return verdict
 
     def run_context(self) -> RunContext:
-        return RunContext(
-            run_id=self.run_id,
-            environment=self.config.environment,
-            versions=_versions(),
-            git_revision=_git_revision(self.config.root),
-        )
+        return context_of(self.run_id, self.config)
 
 
 # -------------------------------------------------------------------- the pieces
+
+
+def context_of(run_id: str, config: Config | None) -> RunContext:
+    """What is noted with a run; `config` None: it has no project."""
+    return RunContext(
+        run_id=run_id,
+        environment=config.environment if config else "dev",
+        versions=_versions(),
+        git_revision=_git_revision(config.root) if config else None,
+    )
 
 
 def new_run_id(now: datetime) -> str:

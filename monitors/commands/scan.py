@@ -18,6 +18,7 @@ from monitors.errors import ExitCode, UsageError
 from monitors.results import CheckResult
 from monitors.scan.register import SCAN_AGE, scan_age
 from monitors.store.history import History, MetricValue
+from monitors.store.landing import never_delivered
 from monitors.store.postgres import Store
 from monitors.verdict import Verdict
 
@@ -32,6 +33,7 @@ def scan_checks(
     dbt_target: Path | None = None,
 ) -> Verdict:
     from monitors.scan import checks_files, register
+    from monitors.scan.expected import without_never_delivered
 
     started = runner.now()
     files = checks_files.find_files(runner.config.root, runner.config.scan.checks)
@@ -52,6 +54,7 @@ def scan_checks(
         expected = checks.expected(plain_soda=soda_results is not None)
         results += register.absent(expected, results)
         is_empty = not results
+        results, not_expected = without_never_delivered(results, _silent_feeds(runner, store))
         results += _scan_age(runner, store, started)
         mutes = History(store.connection, store.run.environment).mutes(started)
         results = _selected(register.with_mutes(results, mutes), select)
@@ -73,10 +76,17 @@ def scan_checks(
         results=tuple(results),
         red_since=since,
         alerts=tuple(alerts),
+        not_expected=not_expected,
         warnings=tuple(map(str, checks.warnings)),
         scanned=True,
         scores=tuple(store.scores()),
     )
+
+
+def _silent_feeds(runner: Runner, store: Store) -> list[str]:
+    """Optional feeds of which nothing has ever come."""
+    optional = [name for name, feed in runner.config.feeds.items() if not feed.required]
+    return never_delivered(store.connection, optional)
 
 
 def _scan_age(runner: Runner, store: Store, now: datetime) -> list[CheckResult]:

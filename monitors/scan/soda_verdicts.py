@@ -214,20 +214,28 @@ def with_evidence(result: CheckResult, rows: Rows) -> CheckResult:
     if len(row) not in (5, 6):
         return _without_evidence(result, f"it gave {len(row)} columns, needed are 5 or 6")
     value, low, high, seen, said = row[:5]
+    words = " ".join(str(said or "").split())
+    if value is not None:  # its bounds are those of this value, also when there are none
+        measured, least, most = number(value), number(low), number(high)
+        label = str(result.attributes.get("label") or result.metric_name)
+        words = words or message(label, measured, least, most)
+        result = replace(result, metric_value=measured, expected_min=least, expected_max=most)
+    elif low is not None or high is not None:
+        result = replace(result, expected_min=number(low), expected_max=number(high))
     result = replace(
         result,
-        metric_value=result.metric_value if value is None else number(value),
-        expected_min=result.expected_min if low is None else number(low),
-        expected_max=result.expected_max if high is None else number(high),
         detectable_change=result.detectable_change if seen is None else number(seen),
-        message=result.message if said is None else " ".join(str(said).split()),
+        message=words or result.message,
     )
     state = row[5] if len(row) == 6 else None
     if state == "not modelled":
         severity = Severity(result.attributes.get("severity", "high"))
         return replace(result, status=Status.MISSING, severity=severity)
     if state == "blind" and result.status is Status.PASS:
-        return replace(result, status=Status.BLIND)
+        why = "too little is known to fail"
+        if result.detectable_change is not None:
+            why = f"sees a change of {number_text(result.detectable_change)} or more"
+        return replace(result, status=Status.BLIND, message=f"{result.message}; {why}")
     return result
 
 

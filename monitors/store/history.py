@@ -65,6 +65,25 @@ class Mute:
     muted_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StoredSeries:
+    """All values of one check and segment, oldest first."""
+
+    check_id: str
+    segment: str
+    dataset: str
+    metric_name: str
+    suite_name: str
+    moments: list[datetime]
+    values: list[float]
+    lows: list[float | None]
+    highs: list[float | None]
+    """The bounds that were in force; None is no bound, and both for a recomputed value."""
+    expected_min: float | None = None
+    expected_max: float | None = None
+    """The bounds of its latest verdict."""
+
+
 class History:
     """Reads and writes of metric values, known-bad periods and mutes; takes a connection."""
 
@@ -114,6 +133,11 @@ class History:
             limit=limit,
         )
         return [PastValue(*row) for row in rows]
+
+    def verdict_series(self, since: datetime = EVER) -> list[StoredSeries]:
+        """The values of every check that ever had one: of each run, and recomputed ones."""
+        rows = self._rows("verdict_series", environment=self.environment, since=since)
+        return [StoredSeries(*row) for row in rows]
 
     def moments(self) -> dict[str, datetime]:
         """{feed: the newest moment that a delivery of it speaks of}."""

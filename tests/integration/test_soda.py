@@ -448,6 +448,8 @@ EVIDENCE = """checks for orders:
         ("null, null, null, null, null", "pass", "row_count=100 (min 1)"),
         ("312, 1040, 1210, 0.7, 'noisy'", "blind", "sees a change of 0.7 or more, 0.5 is asked"),
         ("312, 1040, 1210, 0.2, 'short', 'blind'", "blind", "short"),
+        ("312, 1040, 1210, 0.9, '', 'blind'", "blind", "(min 1,040); sees a change of 0.9 or"),
+        ("312, null, null, null, null, 'blind'", "blind", "row_count=312; too little is known"),
         ("null, null, null, null, 'run it', 'not modelled'", "missing", "run it"),
         ("312, 1040, 1210, 0.2, 'fine', 'usual'", "pass", "fine"),
         ("1, 2", "error", "no evidence: it gave 2 columns, needed are 5 or 6"),
@@ -460,7 +462,7 @@ def test_evidence_completes_a_verdict(scan: Scan, row: str, status: str, said: s
     (found,) = scan(EVIDENCE.format(row=row)).values()
 
     assert (status, True) == (found.status.value, said in found.message), found.message
-    if row.startswith("312"):
+    if row.startswith("312, 1040"):
         assert (312, 1040, 1210) == (found.metric_value, found.expected_min, found.expected_max)
 
 
