@@ -249,7 +249,7 @@ SEEDS = [
          next_events(without_client), run),
     Seed("events that nobody knows", "data_quality_failure", "event_name_known.*events_",
          next_events(negative_revenue), run),
-    Seed("a tenth of a day", "data_quality_failure", r"events_\S+ of clickstream brought [\d,]+ rec",
+    Seed("a tenth of a day", "data_quality_failure", r"events_\S+ of clickstream brought [\d,]+",
          next_events(a_tenth), run),
     Seed("unknown phases", "data_quality_failure", "audit_phase_known.*sf_user_", bad_phases, run),
     Seed("a lost column", "data_quality_failure", "column station did not come", lost_column, run),
