@@ -85,8 +85,18 @@ class Investigation:
         return connection
 
     def facts(self, change: Change, lead: CheckResult, now: datetime) -> Facts:
-        """Everything that the text of this incident may say."""
+        """Everything that the text of this incident may say; little when nothing can be read."""
         self._unreadable = []
+        try:
+            return self._gather(change, lead, now)
+        except (
+            Exception
+        ) as error:  # an alert that says little is better than a verdict that is lost
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            log.warning("evidence cannot be read", what="everything", reason=said)
+            return Facts(since=(now, self.runner.run_id), unreadable=(logs.masked(said),))
+
+    def _gather(self, change: Change, lead: CheckResult, now: datetime) -> Facts:
         streak = self._look("history", lambda: self._evidence.streak(*_key(lead)))
         last_green = (
             (streak.green_at, streak.green_run)
