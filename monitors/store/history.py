@@ -170,6 +170,14 @@ class History:
         )
         return int(rows[0][0])
 
+    def name_incident_as_bad(self, incident_id: int, why: str, named_by: str) -> int:
+        """The anomalous buckets since an incident opened, as known-bad periods; how many."""
+        found = self._rows("bad_buckets_of_incident", incident_id=incident_id)
+        for dataset, segment, starts_at, ends_at in found:
+            # a bad whole is a bad sum of its segments, which say for themselves what they had
+            self.add_bad_period(starts_at, ends_at, why, named_by, dataset, segment)
+        return len(found)
+
     def withdraw_bad_period(self, period_id: int, withdrawn_by: str) -> bool:
         """Whether there was one of that number."""
         return bool(

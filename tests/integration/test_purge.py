@@ -153,9 +153,9 @@ def test_who_may_not_delete_is_told(
     project: Path, filled: Connection, warehouse: Target, use: Callable[[Target], None]
 ) -> None:
     """Least privilege: verdicts are append only for the monitor's role."""
-    grant_roles(filled, {"rampart_monitor": "m"})
+    grant_roles(filled, {"rampart_monitor": "monitor-secret"})
     role = Target(warehouse.host, warehouse.port, "rampart_monitor", warehouse.dbname,
-                  "environment", "m", "prod")  # fmt: skip
+                  "environment", "monitor-secret", "prod")  # fmt: skip
     use(role)
     done = CliRunner().invoke(cli, ["--config", str(project), "purge"])
 
@@ -181,3 +181,33 @@ def test_stage_metrics_and_error_counts(project: Path, filled: Connection) -> No
 
     assert (1, 1, 0, 100, 10) == day
     assert [("OSError", 1, "disk full")] == errors
+
+
+def test_what_is_open_or_waits_stays(project: Path, filled: Connection) -> None:
+    """An incident of long ago that nobody resolved keeps its verdicts; a resolved one goes."""
+    opened = NOW - 300 * DAY
+    for state, resolved_at in (("open", None), ("resolved", opened)):
+        filled.execute(
+            "insert into monitoring.incidents (environment, kind, severity, state, title, topic,"
+            " place, dataset, layer, lead_check_id, opened_at, opened_run_id, changed_at,"
+            " resolved_at) values ('dev', 'job_failure', 'high', %s, '', '', '', 'd', 'gold',"
+            " 'a.check', %s, 'run-300', %s, %s)",
+            (state, opened, opened, resolved_at),
+        )
+    filled.execute(
+        "insert into monitoring.incident_checks select incident_id, 'a.check', '', 'd', 'high', '',"
+        " 'run-300', opened_at from monitoring.incidents"
+    )
+    filled.execute(
+        "insert into monitoring.outbox (environment, key, event, channel, message, state,"
+        " next_try_at, created_at, sent_at) values"
+        " ('dev', 'waits', 'opened', 'mail', '{}', 'pending', %(at)s, %(at)s, null),"
+        " ('dev', 'sent', 'opened', 'mail', '{}', 'sent', %(at)s, %(at)s, %(at)s)",
+        {"at": opened},
+    )
+    filled.commit()
+    Cleaner(project, now=lambda: NOW).purge()
+
+    assert [("open",)] == filled.execute("select state from monitoring.incidents").fetchall()
+    assert [("waits",)] == filled.execute("select key from monitoring.outbox").fetchall()
+    assert 301 == count(filled, "data_quality_metrics")

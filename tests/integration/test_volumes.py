@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from monitors import DataMonitor
+from monitors.commands.incidents import IncidentDesk
 from monitors.config import load_config
 from monitors.scan.buckets import Grid, count_rows
 from monitors.store.history import History
@@ -256,6 +257,33 @@ def test_known_bad_periods_say_nothing_about_what_is_usual(shop: Shop) -> None:
 
     assert shop.verdicts()[""].expected == pytest.approx(usual(MIDNIGHT - DAY), rel=0.1)
     assert without is None or without < shop.verdicts()[""].expected
+
+
+def test_an_incident_can_name_its_days_as_bad(shop: Shop) -> None:
+    """What was anomalous while it was open says nothing about what is usual, from now on."""
+    checks = (shop.root / "volume.checks").read_text()
+    (shop.root / "volume.checks").write_text(
+        checks + '      attributes: {evidence: "select row_count, lower, upper, detectable_change,'
+        " cause, state from monitoring.volume_verdicts where dataset = 'public.visits'\"}\n"
+    )
+    shop.visits(MIDNIGHT - 60 * DAY, 60, usual)
+    shop.scan()
+    shop.now += DAY
+    shop.visits(MIDNIGHT, 1, lambda day: 40)
+    shop.scan()
+    desk = IncidentDesk(shop.root)
+    (incident,) = desk.list()
+    desk.resolve(incident.incident_id, by="ada", why="the tracker was off", known_bad=True)
+    shop.connection.rollback()
+    (period,) = History(shop.connection, "dev").bad_periods("public.visits")
+
+    assert (MIDNIGHT, MIDNIGHT + DAY) == (period.starts_at, period.ends_at)
+    assert f"incident {incident.incident_id}: the tracker was off" == period.why
+
+    shop.now += DAY
+    shop.visits(MIDNIGHT + DAY, 1, usual)
+
+    assert "usual" == shop.scan()
 
 
 def test_each_segment_has_a_verdict_of_its_own(shop: Shop) -> None:

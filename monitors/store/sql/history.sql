@@ -186,3 +186,33 @@ select distinct on (mutes.check_id)
 from monitoring.mutes as mutes
 where mutes.lifted_at is null and mutes.muted_until > %(now)s
 order by mutes.check_id, mutes.muted_until desc
+
+-- bad_buckets_of_incident --
+-- Since an incident opened: from when to when each series was anomalous that its checks speak of.
+select
+    judgements.dataset,
+    nullif(judgements.segment, '') as segment,
+    min(judgements.bucket_start) as starts_at,
+    max(judgements.bucket_end) as ends_at
+from monitoring.incidents as incidents
+inner join monitoring.volume_judgements as judgements
+    on
+        incidents.environment = judgements.environment
+        and judgements.run_id >= incidents.opened_run_id
+        and judgements.state = 'anomalous'
+where
+    incidents.incident_id = %(incident_id)s
+    and exists (
+        select 1
+        from monitoring.incident_checks as checks
+        inner join monitoring.data_quality_metrics as metrics
+            on
+                checks.check_id = metrics.check_id
+                and checks.segment = metrics.segment
+                and metrics.run_id >= incidents.opened_run_id
+        where
+            checks.incident_id = incidents.incident_id
+            and position(judgements.dataset in coalesce(metrics.attributes ->> 'evidence', '')) > 0
+    )
+group by judgements.dataset, judgements.segment
+order by judgements.dataset, judgements.segment
