@@ -11,13 +11,27 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import artifacts, documents, facts, history, load, registers, scd2, start, streams
+from bench import (
+    alerts,
+    artifacts,
+    documents,
+    facts,
+    history,
+    load,
+    registers,
+    scan,
+    scd2,
+    start,
+    streams,
+    volume,
+)
 from bench.figure import Figure, Options
 from monitors import log
 
 BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "help": start.help_text,
     "demo": start.demo,
+    "alerts": alerts.alerts,
     "load_csv": load.load_csv,
     "load_csv_quoted": load.load_csv_quoted,
     "load_jsonl": load.load_jsonl,
@@ -28,6 +42,9 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "registers": registers.registers,
     "scd2_history": history.daily_extract,
     "facts": facts.daily_run,
+    "scan_checks": scan.checks,
+    "scan_fixed": scan.fixed,
+    "volume_model": volume.volume_model,
     "dbt_results": artifacts.read_results,
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from monitors import (
+    cli_backtest,
     cli_channels,
     cli_checks,
     cli_consume,
@@ -22,8 +23,10 @@ from monitors import (
     cli_deliveries,
     cli_exec,
     cli_export,
+    cli_incidents,
     cli_init,
     cli_landing,
+    cli_notify,
     cli_purge,
     cli_quarantine,
     cli_report,
@@ -258,6 +261,7 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+cli.add_command(cli_backtest.backtest)
 cli.add_command(cli_channels.channels)
 cli.add_command(cli_checks.checks)
 cli.add_command(cli_checks.periods)
@@ -268,6 +272,8 @@ cli.add_command(cli_deadletters.deadletters)
 cli.add_command(cli_deliveries.deliveries)
 cli.add_command(cli_exec.exec_)
 cli.add_command(cli_export.export)
+cli.add_command(cli_incidents.incidents)
+cli.add_command(cli_notify.notify)
 cli.add_command(cli_init.init)
 cli.add_command(cli_landing.landing)
 cli.add_command(cli_purge.purge)

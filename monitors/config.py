@@ -28,7 +28,7 @@ Environment = Literal["dev", "ci", "prod"]
 class Scan(Section):
     """How checks run."""
 
-    checks: tuple[str, ...] = ("monitors/checks/*.yml",)
+    checks: tuple[str, ...] = ("monitors/checks/*.yml", "monitors/checks/history/*.yml")
     """Globs of SodaCL files, relative to rampart.yml."""
     statement_timeout: Duration = timedelta(minutes=10)
     parallel: Annotated[int, Field(ge=1, le=32)] = 4

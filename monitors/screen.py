@@ -59,6 +59,8 @@ def summary(verdict: Verdict) -> str:
     lines += _findings(verdict)
     if verdict.scanned:
         lines += _score_lines(verdict.scores)
+        if verdict.health is not None:
+            lines.append(f"health   {verdict.health.state}: {verdict.health.reason}")
         lines.append("")
         lines.append(
             "Dashboards may refresh."
@@ -90,6 +92,7 @@ def _findings(verdict: Verdict) -> list[str]:
         lines += ["", f"  {first}", *(f"    {line}" for line in rest)]
     others = [each for each in verdict.results if each.status in (Status.WARN, Status.BLIND)]
     lines += [f"  {each.status.value}: {each.check_id}: {each.message}" for each in others]
+    lines += [f"  warning: {each}" for each in verdict.warnings]
     lines += [
         f"  muted {each.muted}: {each.check_id}: {each.message} [{each.status.value}]"
         for each in verdict.results
@@ -116,6 +119,8 @@ def as_json(verdict: Verdict) -> str:
         "results": [asdict(each) for each in verdict.results],
         "scores": [asdict(each) for each in verdict.scores],
         "alerts": list(verdict.alerts),
+        "health": asdict(verdict.health) if verdict.health else None,
+        "warnings": list(verdict.warnings),
     }
     return json.dumps(found, default=str, indent=2) + "\n"
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from monitors.arrival.loader import Loaded
 from monitors.errors import ExitCode
+from monitors.health import Health
 from monitors.results import CheckResult, Status, worst
 from monitors.store.postgres import Score
 
@@ -69,6 +70,8 @@ class Verdict:
     results: tuple[CheckResult, ...] = ()
     red_since: dict[tuple[str, str], tuple[datetime, str]] = field(default_factory=dict)
     alerts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Checks that are valid and probably do not say what was meant: file, line, the right form."""
     build_exit_code: int | None = None
     build_skipped: str | None = None
     """Why nothing was built although a build was due."""
@@ -76,6 +79,8 @@ class Verdict:
     """(optional feed of which nothing has ever come, how many checks therefore cannot report)."""
     scanned: bool = False
     scores: tuple[Score, ...] = ()
+    health: Health | None = None
+    """Of the whole, after this run; None when nothing was judged."""
 
     @property
     def red(self) -> list[CheckResult]:
@@ -97,6 +102,7 @@ class Verdict:
             results=self.results + other.results,
             red_since={**self.red_since, **other.red_since},
             alerts=self.alerts + other.alerts,
+            warnings=self.warnings + other.warnings,
             build_exit_code=self.build_exit_code
             if other.build_exit_code is None
             else other.build_exit_code,
@@ -104,4 +110,5 @@ class Verdict:
             not_expected=self.not_expected + other.not_expected,
             scanned=self.scanned or other.scanned,
             scores=other.scores or self.scores,
+            health=other.health or self.health,
         )

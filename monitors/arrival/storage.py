@@ -242,6 +242,9 @@ def _walk(
                 if entry.is_dir(follow_symlinks=depth is not None):
                     if deeper != 0 and entry.name[0] != ".":
                         folders.append(entry.name)
+                elif not _is_text(entry.name):
+                    said = entry.name.encode(errors="surrogateescape").decode(errors="replace")
+                    faults.append(f"{prefix}{said}: its name is not UTF-8")
                 elif entry.is_file():
                     yield f"{prefix}{entry.name}", folder / entry.name, entry.stat()
             except FileNotFoundError:
@@ -253,6 +256,15 @@ def _walk(
             yield from _walk(folder / name, f"{prefix}{name}/", deeper, faults)
         except OSError as error:
             faults.append(f"{prefix}{name}: {_reason(error)}")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a database can hold a name: the system allows any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _list_remote(where: str, depth: int | None) -> Listing:

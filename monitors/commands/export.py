@@ -12,8 +12,9 @@ from monitors.alert.lines import alert_line
 from monitors.arrival.export import Exported, ExportFailed, export_file
 from monitors.arrival.storage import fits, list_place
 from monitors.arrival.unfinished import unfinished
+from monitors.commands.job_verdicts import teller
 from monitors.commands.journal import Journal
-from monitors.commands.runner import context_of, new_run_id
+from monitors.commands.runner import Runner, context_of, new_run_id
 from monitors.config import Config
 from monitors.config_exports import Export
 from monitors.config_feeds import place_of
@@ -112,9 +113,9 @@ def export_files(
     A file that fails stops no other one.
     """
     run_id, started = new_run_id(now()), now()
-    logs.bind_run(run_id)
     context = context_of(run_id, config)
-    journal = Journal(config.root if config else None)
+    journal = Journal(config.root, teller(Runner(config, now=now))) if config else Journal(None)
+    logs.bind_run(run_id)
     run = RunRecord(
         run_id, "export", context.environment, started,
         versions=context.versions, git_revision=context.git_revision,

@@ -18,6 +18,7 @@ from typing import Any
 from monitors import log as logs
 from monitors.alert.lines import alert_line
 from monitors.commands.child import Child, Ended
+from monitors.commands.job_verdicts import teller
 from monitors.commands.journal import Journal
 from monitors.commands.runner import Runner
 from monitors.config import Config
@@ -166,7 +167,7 @@ class _Recorder:
         self, runner: Runner, pipeline: str, stage: str, layer: str, source: str | None
     ) -> None:
         self._now = runner.now
-        self._journal = Journal(runner.config.root)
+        self._journal = Journal(runner.config.root, teller(runner))
         self.not_recorded: str | None = None
         context = runner.run_context()
         now = runner.now()

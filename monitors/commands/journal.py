@@ -8,6 +8,7 @@ same effect.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,15 +23,19 @@ from monitors.warehouse.target import configured_target
 
 log = logs.get_logger("Journal")
 
+Tell = Callable[[Connection, RunRecord], None]
+
 
 class Journal:
     """Where records of runs go: the warehouse of a project, or its spool.
 
-    `root` None: there is no project; records go to a configured warehouse, or nowhere.
+    `root` None: there is no project; records go to a configured warehouse, or nowhere. `tell` is
+    called with each record within its transaction, and may commit it.
     """
 
-    def __init__(self, root: Path | None) -> None:
+    def __init__(self, root: Path | None, tell: Tell | None = None) -> None:
         self.root = root
+        self.tell = tell
 
     def write(self, record: RunRecord) -> str | None:
         """Write a record; a later one of the same run completes it. Why it could not be written
@@ -42,6 +47,8 @@ class Journal:
             with connect(target or resolve_target(self.root or Path.cwd())) as connection:
                 migrate(connection)
                 put_record(connection, record)
+                if self.tell is not None:
+                    self.tell(connection, record)
                 connection.commit()
         except (RampartError, psycopg.Error, OSError) as error:
             return self._set_aside(record, logs.masked(str(error).splitlines()[0]))
@@ -66,7 +73,7 @@ class Journal:
             (spool_folder(self.root) / f"{record.run_id}.json").unlink(missing_ok=True)
 
 
-def take_in_spool(connection: Connection, root: Path) -> int:
+def take_in_spool(connection: Connection, root: Path, tell: Tell | None = None) -> int:
     """Write what waits in the spool; commits. How many records; one that is none is set aside."""
     folder = spool_folder(root)
     if not folder.is_dir():
@@ -85,6 +92,8 @@ def take_in_spool(connection: Connection, root: Path) -> int:
             continue
         try:
             put_record(connection, record)
+            if tell is not None:
+                tell(connection, record)
             connection.commit()
         except psycopg.Error as error:
             connection.rollback()

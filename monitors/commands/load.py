@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from monitors.arrival.loader import Loaded, load_file, moment_in_name
 from monitors.arrival.raw import ensure_table
 from monitors.arrival.storage import LandedFile, has_changed, landed
 from monitors.commands.landing import look_at
+from monitors.commands.record import job_result, record_jobs, record_results
 from monitors.commands.runner import Runner
 from monitors.config_feeds import Feed, place_of
 from monitors.errors import ExitCode
@@ -49,9 +51,12 @@ def load_feeds(
     """Look at each landing place, then load what is whole; `paths` are loaded without a look."""
     prepare_feeds(runner, store)
     loads = tuple(_load_feed(runner, store, name, paths, progress) for name in names)
+    results = tuple(result for each in loads for result in each.results)
+    record_results(runner, store, results, runner.now())
+    jobs = [job(runner, each) for each in loads for job in (_job, _arrival)]
+    record_jobs(runner, store, jobs)
     alerts = [line for each in loads for line in _load_alerts(each)]
     code = ExitCode.RED if alerts else ExitCode.OK
-    results = tuple(result for each in loads for result in each.results)
     since = store.red_since(each.check_id for each in results if each.is_red)
     return Verdict(
         runner.run_id, code, loads=loads, results=results, red_since=since, alerts=tuple(alerts)
@@ -92,7 +97,6 @@ def _load_feed(
             failed.append((str(file.source), str(error).splitlines()[0]))
     results = _results_after(seen, loaded, skipped)
     done = FeedLoad(name, tuple(loaded), tuple(failed), feed.required, tuple(skipped), results)
-    store.add_results(results, runner.now())
     if done.is_absent:
         _record_absence(store, done, feed)
     store.connection.commit()
@@ -215,7 +219,37 @@ def _load_counts(loaded: Loaded) -> StageCounts:
         rows_read=loaded.delivery.records,
         rows_written=loaded.delivery.rows,
         rows_dead_lettered=loaded.delivery.dead_letters,
+        details={"null_shares": loaded.null_shares} if loaded.null_shares else {},
     )
+
+
+def _job(runner: Runner, each: FeedLoad) -> CheckResult:
+    """Whether its files could be loaded; what is wrong with their content is not the job's."""
+    feed = runner.config.feed(each.feed)
+    why = None
+    if each.failed:
+        path, reason = each.failed[0]
+        more = f" and {len(each.failed) - 1} more" if each.failed[1:] else ""
+        why = f"{path}{more}: {reason}"
+    return job_result(
+        f"job.load.{each.feed}",
+        f"files of {each.feed} can be loaded",
+        why,
+        dataset=feed.table,
+    )
+
+
+def _arrival(runner: Runner, each: FeedLoad) -> CheckResult:
+    """Whether a required feed has ever a file; an optional one may have none."""
+    feed = runner.config.feed(each.feed)
+    why = f"{each.feed}: {NO_FILE}, and the feed is required"
+    result = job_result(
+        f"landing.{each.feed}.arrived",
+        f"files of {each.feed} have arrived",
+        why if each.is_absent and each.required else None,
+        dataset=feed.table,
+    )
+    return replace(result, suite_name="landing")
 
 
 def _load_alerts(each: FeedLoad) -> list[str]:

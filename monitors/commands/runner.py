@@ -13,12 +13,12 @@ from typing import Protocol, TypeVar
 
 from monitors import log as logs
 from monitors.alert.heartbeat import beat
-from monitors.commands.journal import take_in_spool
+from monitors.commands.journal import spool_folder, take_in_spool
 from monitors.config import Config, load_config
 from monitors.errors import ExitCode
 from monitors.store.migrate import migrate
 from monitors.store.postgres import RunContext, Store
-from monitors.warehouse.connection import connect, resolve_target
+from monitors.warehouse.connection import Connection, connect, resolve_target
 from monitors.warehouse.target import Target
 
 log = logs.get_logger("Monitor")
@@ -67,7 +67,7 @@ class Runner:
         self._has_run = True
         with connect(self.target) as connection:
             migrate(connection)
-            take_in_spool(connection, self.config.root)
+            self._take_in_spool(connection)
             store = Store(connection, self.run_context())
             store.start_run(command)
             connection.commit()
@@ -89,6 +89,14 @@ class Runner:
                 beat(self.config.heartbeat, command, int(exit_code))
         log.info("run finished", command=command, exit_code=int(exit_code))
         return verdict
+
+    def _take_in_spool(self, connection: Connection) -> None:
+        """Jobs that ran while the warehouse was away, and what their failures mean."""
+        if not spool_folder(self.config.root).is_dir():
+            return
+        from monitors.commands.job_verdicts import teller
+
+        take_in_spool(connection, self.config.root, teller(self))
 
     def run_context(self) -> RunContext:
         return context_of(self.run_id, self.config)

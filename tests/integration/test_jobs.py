@@ -371,3 +371,58 @@ def _is_alive(pid: int) -> bool:
         return "Z" != Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except FileNotFoundError:
         return False
+
+
+# -------------------------------------------------------------------- what its failure means
+
+
+def incidents(desk: Desk) -> list[tuple[Any, ...]]:
+    return desk.ask("select kind, severity, state from monitoring.incidents order by incident_id")
+
+
+def test_a_failed_job_is_an_incident_until_it_works(desk: Desk) -> None:
+    """Red twice is one incident; the job that works again resolves it."""
+    for _ in range(2):
+        desk.exec(script="raise SystemExit('the disk is full')")
+
+    assert [("job_failure", "high", "open")] == incidents(desk)
+    assert [("job.exec.nightly", "fail")] * 2 == desk.ask(
+        "select check_id, status from monitoring.data_quality_metrics order by run_id"
+    )
+
+    desk.exec(script="pass")
+
+    assert [("job_failure", "high", "resolved")] == incidents(desk)
+
+
+def test_a_failure_of_which_the_warehouse_hears_late_is_an_incident_too(desk: Desk) -> None:
+    """What waited in the spool is told by the command that takes it in."""
+    desk.exec(script="raise SystemExit(3)", **AWAY)
+    DataMonitor(desk.root).load()
+
+    assert [("job_failure", "high", "open")] == incidents(desk)
+
+
+def test_a_job_that_works_leaves_no_verdict(desk: Desk) -> None:
+    """It says nothing when nothing is wrong."""
+    desk.exec(script="pass")
+
+    assert [] == desk.ask("select check_id from monitoring.data_quality_metrics")
+
+
+def test_a_failed_export_is_an_incident(desk: Desk) -> None:
+    """By the name of the export."""
+    (desk.root / "rampart.yml").write_text(
+        "environment: ci\nexports:\n  nightly: {from: 'out/*.csv', to: there}\n"
+    )
+    done = subprocess.run(
+        desk.command("export", "nightly"),
+        cwd=desk.root,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+    assert 1 == done.returncode
+    assert [("job_failure", "high", "open")] == incidents(desk)

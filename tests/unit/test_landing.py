@@ -86,6 +86,16 @@ def test_what_cannot_be_listed_says_why(put: Files, tmp_path: Path) -> None:
     assert "nosuch" in list_place("nosuch://a/*.csv", root).faults[0]
 
 
+def test_a_name_that_is_no_text_is_told_and_stops_nothing(put: Files) -> None:
+    """The system allows any bytes in a name, a database does not."""
+    root = put("in/a.csv")
+    os.close(os.open(os.fsencode(root) + b"/in/b\xff.csv", os.O_CREAT | os.O_WRONLY))
+    listing = list_place("in/*.csv", root)
+
+    assert ["a.csv"] == [each.name for each in listing.files]
+    assert ("b\ufffd.csv: its name is not UTF-8",) == listing.faults
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_folder_that_may_not_be_read_is_named_and_the_others_are_read(put: Files) -> None:
     """Permission is part of being there."""

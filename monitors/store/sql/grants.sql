@@ -20,7 +20,9 @@ grant select on all tables in schema monitoring, quarantine to rampart_builder, 
 grant select on monitoring.migrations, monitoring.mutes to rampart_loader;
 grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_loader;
 grant select, insert on monitoring.deliveries, monitoring.dead_letters, monitoring.schema_drift to rampart_loader;
-grant select, insert on monitoring.data_quality_metrics to rampart_loader;
+-- a load that fails is a verdict, an incident and an alert
+grant select, insert on monitoring.data_quality_metrics, monitoring.flips, monitoring.incident_events, monitoring.outbox_attempts to rampart_loader;
+grant select, insert, update on monitoring.check_states, monitoring.incidents, monitoring.incident_checks, monitoring.outbox to rampart_loader;
 grant select, insert, update on monitoring.stream_offsets, monitoring.stream_checkpoints to rampart_loader;
 grant select, insert, update, delete on monitoring.stream_heartbeats to rampart_loader;
 grant select, insert on monitoring.stream_batches, monitoring.stream_losses, monitoring.dead_letter_decisions to rampart_loader;
@@ -33,6 +35,8 @@ grant select, insert on monitoring.data_quality_metrics, monitoring.known_bad_pe
 grant select, insert, update on monitoring.metric_values, monitoring.volume_series, monitoring.volume_judgements to rampart_monitor;
 grant update (withdrawn_at, withdrawn_by) on monitoring.known_bad_periods to rampart_monitor;
 grant update (lifted_at, lifted_by) on monitoring.mutes to rampart_monitor;
+grant select, insert on monitoring.flips, monitoring.incident_events, monitoring.outbox_attempts to rampart_monitor;
+grant select, insert, update on monitoring.check_states, monitoring.incidents, monitoring.incident_checks, monitoring.outbox to rampart_monitor;
 grant usage, select on all sequences in schema monitoring to rampart_monitor
 
 -- builder --
@@ -40,6 +44,9 @@ grant usage, select on all sequences in schema monitoring to rampart_monitor
 grant select, insert, update, delete on monitoring.scd2_extracts to rampart_builder;
 grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_builder;
 grant select, insert on quarantine.decisions to rampart_builder;
+-- a build that fails is a verdict, an incident and an alert
+grant select, insert on monitoring.data_quality_metrics, monitoring.flips, monitoring.incident_events, monitoring.outbox_attempts to rampart_builder;
+grant select, insert, update on monitoring.check_states, monitoring.incidents, monitoring.incident_checks, monitoring.outbox to rampart_builder;
 grant usage, select on all sequences in schema quarantine to rampart_builder;
 grant usage, select on all sequences in schema monitoring to rampart_builder
 
