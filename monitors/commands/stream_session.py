@@ -7,11 +7,15 @@ from contextlib import suppress
 import psycopg
 
 from monitors import log as logs
+from monitors.commands.job_verdicts import teller
 from monitors.commands.journal import take_in_spool
 from monitors.commands.load import prepare_feeds
+from monitors.commands.notify import send_due
+from monitors.commands.record import job_result, record_jobs
 from monitors.commands.runner import Runner
 from monitors.config_streams import Stream
 from monitors.errors import ConnectionFailed, EmbeddedPostgresError, UsageError
+from monitors.results import Layer
 from monitors.store.migrate import MigrationError, migrate
 from monitors.store.postgres import StageCounts, Store
 from monitors.store.streams import Streams
@@ -70,6 +74,7 @@ class Session:
                 self.store.finish_stage(log_id, "failed", counts)
             self.store.finish_run(exit_code)
             self.connection.commit()
+            self._tell(error[1] if error else None)
         except AWAY as away:
             log.error("the end of the run is not recorded", reason=str(away).splitlines()[0])
 
@@ -78,8 +83,16 @@ class Session:
             with suppress(psycopg.Error):
                 self._connection.close()
 
+    def _tell(self, why: str | None) -> None:
+        """The end as a verdict: a failure is an incident, and the next good end closes it."""
+        check_id, title = f"job.consume.{self.name}", f"stream {self.name} can be consumed"
+        said = logs.masked(why) if why else None
+        result = job_result(check_id, title, said, dataset=self.name, layer=Layer.BRONZE)
+        record_jobs(self.runner, self.store, [result])
+        send_due(self.runner, self.store)
+
     def _begin(self, connection: Connection) -> None:
-        take_in_spool(connection, self.runner.config.root)
+        take_in_spool(connection, self.runner.config.root, teller(self.runner))
         self.store.start_run("consume")
         prepare_feeds(self.runner, self.store)
         owner = self.streams.register()
