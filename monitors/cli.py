@@ -18,7 +18,9 @@ from monitors import (
     cli_checks,
     cli_db,
     cli_deliveries,
+    cli_incidents,
     cli_init,
+    cli_notify,
     cli_purge,
     cli_quarantine,
     cli_report,
@@ -259,7 +261,9 @@ cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
+cli.add_command(cli_incidents.incidents)
 cli.add_command(cli_init.init)
+cli.add_command(cli_notify.notify)
 cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from monitors.config_alert_types import ChannelName, SecretRef, Timeout
 from monitors.config_channels import ChannelSettings
-from monitors.config_types import Section
+from monitors.config_types import Duration, Section
 
 
 def _on_or_off(value: Any) -> Any:
@@ -42,6 +42,8 @@ class Alerts(Section):
     samples: Annotated[Literal["on", "masked", "off"], BeforeValidator(_on_or_off)] = "on"
     """Sample rows: as they are (personal columns masked), every value masked, or none."""
     flapping: Flapping = Flapping()
+    reopen_within: Duration = timedelta(days=1)
+    """An incident of which a check is red again within this time is opened again, not a new one."""
     runbook_url: Annotated[str, BeforeValidator(_absolute_url)] | None = None
     """Where docs/checks.md can be read; an alert links to the section of its check."""
 
