@@ -134,7 +134,7 @@ def run_server(app: Application, host: str, port: int, say: Callable[[str, int],
 
     Raises UsageError when the address cannot be used.
     """
-    from waitress.server import create_server
+    from waitress.server import create_server  # type: ignore[import-untyped]
 
     # what it has to say of queues is no news to anybody
     logging.getLogger("waitress").setLevel(logging.CRITICAL)

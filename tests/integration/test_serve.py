@@ -236,6 +236,32 @@ def test_the_whole_exposition_is_valid(filled: Target) -> None:
     assert 25 < len(list(strict(text.decode())))
 
 
+def test_the_fast_way_writes_what_the_library_writes(warehouse: Target) -> None:
+    """Many checks, names full of quotes, backslashes and line ends: the same samples either way."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    with connect(warehouse) as connection:
+        migrate(connection)
+        store = Store(connection, RunContext("r", "dev"))
+        store.start_run("scan")
+        odd = ["plain", 'a"b', "a\\b", "a\nb", "ä{},=", "\\n"]
+        store.add_results(
+            [
+                verdict_of(f"{odd[n % 6]}{n}", Status.PASS, metric_value=n / 7, segment=odd[n % 5])
+                for n in range(150)
+            ],
+            datetime.now(timezone.utc),
+        )
+        connection.commit()
+    watch = watch_of(warehouse)
+    registry = CollectorRegistry()
+    registry.register(watch.collector)
+
+    found = text_of(watch)
+    assert 150 == len(found["rampart_check_value"])
+    assert parsed(generate_latest(registry).decode()) == found
+
+
 def test_a_role_without_any_right_on_facts_is_enough(filled: Target) -> None:
     """The reader's scrape works although it may not look into a raw table or a mart."""
     with connect(filled, autocommit=True) as connection:
