@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import alerts, artifacts, documents, facts, history, load, registers, scd2, start
+from bench import alerts, artifacts, documents, facts, history, load, registers, scd2, serve, start
 from bench.figure import Figure, Options
 from monitors import log
 
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "scd2_history": history.daily_extract,
     "facts": facts.daily_run,
     "dbt_results": artifacts.read_results,
+    "serve": serve.serve,
 }
 
 

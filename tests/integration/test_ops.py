@@ -257,6 +257,8 @@ def prometheus(
 def asked(url: str, query: str) -> list[Any]:
     """The samples of an instant query; raises AssertionError with what Prometheus says."""
     reply = urllib3.request("GET", f"{url}/api/v1/query", fields={"query": query}, retries=False)
+    if reply.status == 503:
+        raise ConnectionError("Prometheus is still starting")
     found = json.loads(reply.data)
     assert "success" == found["status"], f"{query}: {found.get('error')}"
     return list(found["data"]["result"])
@@ -353,13 +355,18 @@ def for_postgres(sql: str) -> str:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, embedded_server: Server) -> Target:
-    """The demo's data, loaded, built and scanned: nine days, the last one with faults."""
+    """The demo's two runs: eight days of history, then this morning's files with their faults."""
     folder = copy_project(tmp_path_factory.mktemp("demo") / "project")
-    write_sample(folder / "landing", last_day=date.today() - timedelta(days=1))
+    summary = write_sample(folder / "landing", last_day=date.today() - timedelta(days=1))
     target = embedded_server.new_database()
     with pytest.MonkeyPatch.context() as patch:
         for name, value in target.environment().items():
             patch.setenv(name, value)
+        for path in summary.today:
+            path.rename(path.with_name(f".{path.name}"))  # somebody is still writing it
+        assert 0 == DataMonitor(folder / "rampart.yml").run().exit_code
+        for path in summary.today:
+            path.with_name(f".{path.name}").rename(path)
         assert 1 == DataMonitor(folder / "rampart.yml").run().exit_code
     return target
 
@@ -382,7 +389,8 @@ def test_every_query_of_every_panel_gives_something_on_the_demo(
         prometheus(tmp_path, running.url, scrape="1s") as url,
         connect(reader, autocommit=True, read_only=True) as connection,
     ):
-        until(lambda: len(asked(url, "rampart_up[1m]")[0]["values"]) > 5, 40, "six scrapes")
+        scrapes = "count_over_time(rampart_up[1m]) > 5"
+        until(lambda: asked(url, scrapes), 60, "Prometheus has six scrapes")
         for board, panel, target in targets():
             if "expr" in target:
                 query = target["expr"].replace("$environment", "dev")
