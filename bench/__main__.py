@@ -11,7 +11,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import alerts, artifacts, documents, facts, history, load, registers, scd2, serve, start
+from bench import (
+    alerts,
+    artifacts,
+    documents,
+    facts,
+    history,
+    load,
+    registers,
+    scan,
+    scd2,
+    serve,
+    start,
+    volume,
+)
 from bench.figure import Figure, Options
 from monitors import log
 
@@ -28,6 +41,9 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "registers": registers.registers,
     "scd2_history": history.daily_extract,
     "facts": facts.daily_run,
+    "scan_checks": scan.checks,
+    "scan_fixed": scan.fixed,
+    "volume_model": volume.volume_model,
     "dbt_results": artifacts.read_results,
     "serve": serve.serve,
 }
