@@ -117,7 +117,7 @@ class Figures:
     incidents: Mapping[tuple[str, str], int]
     """{(severity, state): how many}; resolved ones are not there."""
     outbox: Sequence[ChannelFigure]
-    tries: Mapping[tuple[str, str], int]
+    tries: Mapping[tuple[str, str], float]
     """{(channel, outcome): tries that came to an end}."""
     consumers: int
     health: HealthFacts

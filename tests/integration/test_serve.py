@@ -308,6 +308,37 @@ def test_counters_never_fall(warehouse: Target, tmp_path: Path, use: Callable[..
     assert before == after
 
 
+def test_tries_go_on_counting_when_their_message_is_purged(
+    warehouse: Target, tmp_path: Path, use: Callable[..., None]
+) -> None:
+    """A delivered message and its tries are deleted, and the counter stays where it was."""
+    use(warehouse)
+    (tmp_path / "rampart.yml").write_text("retention: {metrics: 1 days, logs: 1 days}\n")
+    (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
+    with connect(warehouse) as connection:
+        migrate(connection)
+        connection.execute(
+            "insert into monitoring.outbox (environment, key, event, channel, message, state,"
+            " next_try_at, created_at, sent_at) select 'dev', 'a', 'opened', 'mail', '{}', 'sent',"
+            " at, at, at from (select now() - interval '9 days') as moments (at)"
+        )
+        connection.execute(
+            "insert into monitoring.outbox_attempts (outbox_id, started_at, seconds, outcome)"
+            " select outbox_id, now(), 1, unnest(array['failed', 'failed', 'sent'])"
+            " from monitoring.outbox"
+        )
+        connection.commit()
+    before = text_of(watch_of(warehouse))["rampart_outbox_tries_total"]
+    Cleaner(tmp_path).purge()
+    after = text_of(watch_of(warehouse))["rampart_outbox_tries_total"]
+    with connect(warehouse) as connection:
+        left = connection.execute("select count(*) from monitoring.outbox_attempts").fetchone()
+
+    assert {"channel=mail,outcome=failed": 2.0, "channel=mail,outcome=sent": 1.0} == before
+    assert before == after
+    assert (0,) == left
+
+
 def test_counters_are_those_of_the_logs(filled: Target) -> None:
     """The fast way to count gives what a plain count gives."""
     with connect(filled) as connection:
