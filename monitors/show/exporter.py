@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
+from threading import Lock
 from time import perf_counter
 from typing import TypeVar, get_args
 
@@ -24,7 +25,7 @@ from prometheus_client.samples import Sample
 
 from monitors.health import State, health_of
 from monitors.results import Layer, Severity, Status
-from monitors.show.exposition import exposition, number
+from monitors.show.exposition import exposition, format_of, number
 from monitors.store.figures import CheckFigure, Counter, Figures, VolumeFigure
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class Look:
     figures: Figures | None = None
     reason: str | None = None
     rendered: dict[str, tuple[str, bytes]] = field(default_factory=dict)
-    """{Accept: (content type, text)}, so that who shares a look shares its text."""
+    """{format: (content type, text)}, so that who shares a look shares its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class StoreCollector(Collector):
     def __init__(self, look: Callable[[], Look], limits: Limits) -> None:
         self._look = look
         self.limits = limits
+        self._writing = Lock()
 
     def collect(self) -> Iterable[Metric]:
         return families(self._look(), self.limits)
@@ -76,9 +78,11 @@ class StoreCollector(Collector):
     def render(self, accept: str = "") -> tuple[str, bytes]:
         """(content type, text) of one look, in the format that the scraper asks for."""
         look = self._look()
-        if accept not in look.rendered:
-            look.rendered[accept] = exposition(list(families(look, self.limits)), accept)
-        return look.rendered[accept]
+        with self._writing:  # who asks for the same look meanwhile gets this text
+            wanted = format_of(accept)
+            if wanted not in look.rendered:
+                look.rendered[wanted] = exposition(list(families(look, self.limits)), wanted)
+            return look.rendered[wanted]
 
 
 def look_at(read: Callable[[], Figures], reasons: type[Exception]) -> Look:

@@ -9,13 +9,20 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
+PLAIN = "text/plain; version=0.0.4"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 MANY = 100
 """A family with more samples is written the fast way."""
 
 
-def exposition(families: Sequence[Metric], accept: str = "") -> tuple[str, bytes]:
-    """(content type, text) in the format that the scraper asks for."""
-    encode, content_type = choose_encoder(accept)
+def format_of(accept: str) -> str:
+    """One of the two formats, whatever else a scraper asks for: the library trusts what it reads."""
+    return OPENMETRICS if OPENMETRICS.partition(";")[0] in accept.lower() else PLAIN
+
+
+def exposition(families: Sequence[Metric], text_format: str = PLAIN) -> tuple[str, bytes]:
+    """(content type, text) in one of the formats of `format_of`."""
+    encode, content_type = choose_encoder(text_format)
     many = [each for each in families if each.type == "gauge" and len(each.samples) > MANY]
     names = {each.name for each in many}
     registry = CollectorRegistry()

@@ -233,6 +233,8 @@ def test_the_whole_exposition_is_valid(filled: Target) -> None:
     content_type, text = watch_of(filled).collector.render("application/openmetrics-text")
 
     assert content_type.startswith("application/openmetrics-text")
+    for odd in ("application/openmetrics-text; version=abc", "text/plain; version=,;q=x", "\xff;,"):
+        assert "200" == answer(watch_of(filled), "/metrics", HTTP_ACCEPT=odd)[0][:3], odd
     assert 25 < len(list(strict(text.decode())))
 
 
