@@ -16,7 +16,7 @@ MANY = 100
 
 
 def format_of(accept: str) -> str:
-    """One of the two formats, whatever else a scraper asks for: the library trusts what it reads."""
+    """One of two formats, whatever a scraper asks for: the library trusts what it reads."""
     return OPENMETRICS if OPENMETRICS.partition(";")[0] in accept.lower() else PLAIN
 
 

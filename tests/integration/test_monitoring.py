@@ -118,17 +118,18 @@ def test_the_tests_of_the_rules_can_fail(tmp_path: Path) -> None:
 
 
 def test_every_metric_that_is_asked_for_is_there(warehouse: Target) -> None:
-    """Rules and dashboards name metrics that the exporter has, and labels that they carry."""
+    """Rules and dashboards name metrics that the exporter has, and docs/monitoring.md lists all."""
     with connect(warehouse) as connection:
         migrate(connection)
         fill(connection)
         figures = read_figures(connection, "dev")
     look = Look(datetime.now(timezone.utc), 0.1, figures)
     known = {"up", "ALERTS"}
+    documented = (ROOT / "docs/monitoring.md").read_text()
     for family in families(look, Limits()):
-        known |= {family.name}
-        known |= {f"{family.name}_total"} if family.type == "counter" else set()
-        known |= {f"{family.name}_bucket"} if family.type == "histogram" else set()
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        assert f"`{name}`" in documented
+        known |= {name, f"{name}_bucket"} if family.type == "histogram" else {name}
     recording = yaml.safe_load((OPS / "prometheus/rules/recording.yml").read_text())
     recorded = [rule for group in recording["groups"] for rule in group["rules"]]
     asked = [rule["expr"] for rule in [*ALERTS, *recorded]]

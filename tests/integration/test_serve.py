@@ -204,6 +204,22 @@ def test_what_each_check_says(filled: Target) -> None:
     assert 1 == found["rampart_last_run_exit_code"]["command=run"]
 
 
+def test_consumers_that_are_alive_are_counted(warehouse: Target) -> None:
+    """Of streams, where there are any: those that gave a sign of life within a minute."""
+    with connect(warehouse) as connection:
+        migrate(connection)
+        fill(connection)
+        connection.execute("drop table if exists monitoring.stream_heartbeats")
+        connection.execute(
+            "create table monitoring.stream_heartbeats as"
+            " select '20260101T000000Z-aaaaaa' as run_id, now() - age as beat_at"
+            " from unnest(array['1 second', '2 seconds', '2 minutes']::interval[]) as ages (age)"
+        )
+        connection.commit()
+
+    assert {"": 2.0} == text_of(watch_of(warehouse))["active_streaming_consumers"]
+
+
 def test_the_score_is_that_of_the_view(filled: Target) -> None:
     """Exporter and monitoring.quality_scores never disagree."""
     with connect(filled) as connection:

@@ -270,4 +270,6 @@ select exists (
 -- Consumers of streams that gave a sign of life within a minute.
 select count(*)
 from monitoring.stream_heartbeats as heartbeats
-where heartbeats.beat_at > now() - interval '1 minute'
+inner join monitoring.runs as runs
+    on heartbeats.run_id = runs.run_id
+where runs.environment = %(environment)s and heartbeats.beat_at > now() - interval '1 minute'
