@@ -17,6 +17,6 @@ class Serve(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 9750
     connections: Annotated[int, Field(ge=1, le=32)] = 4
     """At most so many connections to the database."""
-    statement_timeout: Duration = timedelta(seconds=5)
+    statement_timeout: Annotated[Duration, Field(ge=timedelta(seconds=1))] = timedelta(seconds=5)
     max_checks: Annotated[int, Field(ge=0, le=100_000)] = 2_500
     """So many checks have series of their own, the worst first; a metric says how many have not."""
