@@ -124,7 +124,7 @@ class Figures:
 
     @property
     def scores(self) -> dict[str, float]:
-        """{layer: 0 to 100}, as monitoring.quality_scores has them."""
+        """{layer: 0 to 100}; what monitoring.quality_scores says as long as scans go on."""
         rates: dict[str, list[float]] = {}
         for check in self.checks:
             if check.success_rate is not None:
