@@ -21,6 +21,7 @@ from bench import (
     registers,
     scan,
     scd2,
+    serve,
     start,
     streams,
     volume,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "scan_fixed": scan.fixed,
     "volume_model": volume.volume_model,
     "dbt_results": artifacts.read_results,
+    "serve": serve.serve,
 }
 
 

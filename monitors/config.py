@@ -16,6 +16,7 @@ from monitors.config_alerts import Alerts, Channels, Heartbeat
 from monitors.config_exports import Export
 from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, Thresholds
 from monitors.config_file import YamlFile, explain, one_line, read_yaml, wrong
+from monitors.config_serve import Serve
 from monitors.config_streams import Stream
 from monitors.config_types import Duration, Section, TableName, refuse
 from monitors.config_volumes import Volume
@@ -70,6 +71,7 @@ class Config(Section):
     heartbeat: Heartbeat | None = None
     exports: dict[str, Export] = Field(default_factory=dict)
     streams: dict[str, Stream] = Field(default_factory=dict)
+    serve: Serve = Serve()
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:
