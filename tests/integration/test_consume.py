@@ -223,13 +223,11 @@ def test_sigterm_finishes_the_batch(site: Site, brokers: Brokers, topic: str) ->
     assert site.ask("select * from monitoring.stream_heartbeats") == []
 
 
-@pytest.mark.parametrize(
-    "times", [2, pytest.param(40, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
-)
-def test_kill_9_loses_and_repeats_nothing(
-    site: Site, brokers: Brokers, topic: str, times: int
-) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kill_9_loses_and_repeats_nothing(site: Site, brokers: Brokers, topic: str) -> None:
     """Whenever it dies, the next one goes on where the warehouse stands."""
+    times = 40
     site.write(max_records_per_batch=20, trigger_interval="0.1 seconds")
     numbers = range(2000 * times)
     brokers.write(topic, [message(n) if n % 50 else "{broken" for n in numbers])
