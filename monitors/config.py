@@ -75,6 +75,8 @@ class Config(Section):
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:
+        if name in self.streams:
+            raise UsageError(f"`{name}` is a stream, not a feed of files: rampart consume {name}")
         if name not in self.feeds:
             known = ", ".join(sorted(self.feeds)) or "none"
             raise UsageError(f"feed `{name}` is not in {self.root / FILE_NAME}; known: {known}")

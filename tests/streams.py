@@ -13,7 +13,9 @@ from typing import Any
 
 import psycopg
 import yaml
+from click.testing import CliRunner
 
+from monitors.cli import cli
 from monitors.config import Config, load_config
 from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
@@ -83,6 +85,15 @@ class Site:
         out, err = process.communicate(timeout=120)
         assert "Traceback" not in err, err
         return process.returncode, out, err
+
+    def call(self, *arguments: str) -> tuple[int, str]:
+        """(exit code, stdout) of a command in this process; foreseen errors are raised."""
+        done = CliRunner().invoke(
+            cli, ["--config", str(self.folder), *arguments], standalone_mode=False
+        )
+        if done.exception is not None:
+            raise done.exception
+        return int(done.return_value or 0), done.stdout
 
     def ask(self, sql: str) -> list[Any]:
         """Nothing where a table is not there yet."""

@@ -206,8 +206,8 @@ class KafkaSource:
         wanted = self._next[number]
         if offset < wanted:
             return True  # fetched before a seek
-        low, _high = self._consumer.get_watermark_offsets(self._at(number), cached=True)
-        if low is None or low <= wanted:
+        low, _high = self._known_ends(number)
+        if low <= wanted:
             return False
         self._raised = DataLoss([Loss(str(number), wanted, low, _first_is(low))])
         return True
@@ -241,8 +241,8 @@ class KafkaSource:
     def lag(self, positions: Mapping[str, int]) -> int | None:
         behind = 0
         for partition, at in positions.items():
-            _low, high = self._consumer.get_watermark_offsets(self._at(int(partition)), cached=True)
-            if high is None or high < 0:
+            _low, high = self._known_ends(int(partition))
+            if high < 0:
                 return None
             behind += max(0, high - at)
         return behind
@@ -292,6 +292,14 @@ class KafkaSource:
         if ends is None:
             raise SourceBusy(f"partition {number}: no answer within {ANSWER_SECONDS:.0f} s")
         return int(ends[0]), int(ends[1])
+
+    def _known_ends(self, number: int) -> tuple[int, int]:
+        """The same as the client remembers it; negative where it does not."""
+        try:
+            ends = self._consumer.get_watermark_offsets(self._at(number), cached=True)
+        except KafkaException:
+            return -1, -1
+        return (int(ends[0]), int(ends[1])) if ends else (-1, -1)
 
     def _look_up_topic(self) -> None:
         brokers = self.settings.brokers

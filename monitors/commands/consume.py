@@ -186,6 +186,8 @@ class _Consumer:
             self._alert("stream failure", f"{name}: {said}")
         except BaseException as stopped:
             code = int(getattr(stopped, "code", None) or ExitCode.RED)
+            if isinstance(stopped, Exception):
+                error = (type(stopped).__name__, str(stopped))
             raise
         finally:
             self._say_goodbye()
@@ -355,7 +357,7 @@ class _Consumer:
 
     # ---------------------------------------------------------------- signs of life
 
-    def _beat(self, state: str = "consuming") -> None:
+    def _beat(self) -> None:
         if monotonic() - self._last_beat < BEAT_SECONDS:
             return
         self._last_beat = monotonic()
@@ -365,10 +367,16 @@ class _Consumer:
             if each in self.source.partitions
         }
         lag = self.source.lag(mine)
+        partitions = len(self.source.partitions)
         beat = Beat(
-            self.id, socket.gethostname(), os.getpid(), state,
-            len(self.source.partitions), self.done.records, lag,
-        )  # fmt: skip
+            self.id,
+            socket.gethostname(),
+            os.getpid(),
+            "consuming" if partitions else "waiting",
+            partitions,
+            self.done.records,
+            lag,
+        )
         self.session.streams.beat(beat)
         self.session.connection.commit()
 

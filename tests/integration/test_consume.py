@@ -223,13 +223,11 @@ def test_sigterm_finishes_the_batch(site: Site, brokers: Brokers, topic: str) ->
     assert site.ask("select * from monitoring.stream_heartbeats") == []
 
 
-@pytest.mark.parametrize(
-    "times", [2, pytest.param(40, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
-)
-def test_kill_9_loses_and_repeats_nothing(
-    site: Site, brokers: Brokers, topic: str, times: int
-) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kill_9_loses_and_repeats_nothing(site: Site, brokers: Brokers, topic: str) -> None:
     """Whenever it dies, the next one goes on where the warehouse stands."""
+    times = 40
     site.write(max_records_per_batch=20, trigger_interval="0.1 seconds")
     numbers = range(2000 * times)
     brokers.write(topic, [message(n) if n % 50 else "{broken" for n in numbers])
@@ -247,10 +245,28 @@ def test_kill_9_loses_and_repeats_nothing(
     site.assert_exactly_once([n for n in numbers if n % 50], dead=len(numbers) // 50)
 
 
+@pytest.mark.slow
+def test_brokers_that_went_away_are_not_the_end_of_the_topic(site: Site, topic: str) -> None:
+    """Who ends by itself says that everything was seen; here nobody can say so."""
+    with Brokers() as others:
+        site.write(kafka=site.stream["kafka"] | {"brokers": others.address})
+        others.write(topic, [message(n) for n in range(10)])
+        process = site.start("consume", "--until-idle", "4")
+        wait_until(lambda: site.count() == 10)
+    _out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 1, err
+    assert "!! ALERT: STREAM FAILURE !! - web: brokers" in err
+    assert site.ask("select status from monitoring.data_quality_metrics"
+                    " where check_id = 'job.consume.web'") == [("fail",)]  # fmt: skip
+
+
 def test_it_says_what_is_wrong_before_it_starts(site: Site) -> None:
     """A stream that nobody declared, a secret that is not set, an address where nobody answers."""
     with pytest.raises(RampartError, match=r"stream `wep` is not in .*; known: web"):
         Consumers(site.write()).consume("wep")
+    with pytest.raises(RampartError, match="`web` is a stream, not a feed of files"):
+        site.call("load", "web")
     kafka = site.stream["kafka"]
     security = {"protocol": "SASL_SSL", "username": "u", "password": {"env": "NO_SUCH"}}
     with pytest.raises(ConfigError, match=r"password.*NO_SUCH is not set"):
