@@ -11,13 +11,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import artifacts, documents, facts, history, load, registers, scd2, start
+from bench import alerts, artifacts, documents, facts, history, load, registers, scd2, start
 from bench.figure import Figure, Options
 from monitors import log
 
 BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "help": start.help_text,
     "demo": start.demo,
+    "alerts": alerts.alerts,
     "load_csv": load.load_csv,
     "load_csv_quoted": load.load_csv_quoted,
     "load_jsonl": load.load_jsonl,

@@ -14,10 +14,13 @@ from typing import Any
 import click
 
 from monitors import (
+    cli_channels,
     cli_checks,
     cli_db,
     cli_deliveries,
+    cli_incidents,
     cli_init,
+    cli_notify,
     cli_purge,
     cli_quarantine,
     cli_report,
@@ -252,12 +255,15 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+cli.add_command(cli_channels.channels)
 cli.add_command(cli_checks.checks)
 cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
+cli.add_command(cli_incidents.incidents)
 cli.add_command(cli_init.init)
+cli.add_command(cli_notify.notify)
 cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)

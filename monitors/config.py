@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from monitors.config_alerts import Alerts, Channels, Heartbeat
 from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, Thresholds
 from monitors.config_file import YamlFile, explain, one_line, read_yaml, wrong
 from monitors.config_types import Duration, Section, TableName, refuse
@@ -60,6 +61,9 @@ class Config(Section):
     volumes: dict[TableName, Volume] = Field(default_factory=dict)
     run: Run = Run()
     retention: Retention = Retention()
+    channels: Channels = Field(default_factory=dict)
+    alerts: Alerts = Alerts()
+    heartbeat: Heartbeat | None = None
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from monitors.config_places import allowed_at, as_written
 from monitors.errors import ConfigError
 
 SHOWN = 60
@@ -58,10 +60,20 @@ def read_yaml(path: Path) -> YamlFile:
 def explain(error: ValidationError, file: YamlFile, model: type[BaseModel]) -> str:
     """The first of the errors, as one line for a person."""
     first = error.errors()[0]
-    keys = tuple(part for part in first["loc"] if part != "[key]")
+    loc = tuple(part for part in first["loc"] if part != "[key]")
+    keys = as_written(model, loc)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
-        said = f"unknown key; allowed: {', '.join(_allowed(model, keys[:-1]))}"
+        said = f"unknown key; allowed: {', '.join(allowed_at(model, loc[:-1]))}"
+    elif first["type"].startswith("union_tag"):  # which member of a union is meant
+        context: dict[str, Any] = first["ctx"]
+        keys = (*keys, context["discriminator"].strip("'"))
+        missing = first["type"] == "union_tag_not_found"
+        said = "missing; it must be given"
+        if not missing:
+            said = f"found {_kind(context['tag'])}, allowed is {context['expected_tags']}"
+    elif first["type"] == "secret":
+        said = f"found a value that is not shown, allowed is {first['msg']}"
     elif first["type"] == "missing":
         said = "missing; it must be given"
     elif first["type"] in ("invalid_key", "string_type") and "[key]" in first["loc"]:
@@ -82,24 +94,6 @@ def wrong(file: YamlFile, keys: tuple[Any, ...], found: Any, allowed: str) -> st
 def one_line(text: str) -> str:
     """Whatever stood in the file, the message has one line and nothing that a terminal obeys."""
     return "".join(sign if sign.isprintable() else " " for sign in " ".join(text.split()))
-
-
-def _allowed(model: type[BaseModel], keys: tuple[Any, ...]) -> list[str]:
-    """The keys of the section that `keys` lead to."""
-    here: Any = model
-    for key in keys:
-        if get_origin(here) is dict:
-            here = get_args(here)[1]
-        elif _is_section(here) and key in here.model_fields:
-            annotation = here.model_fields[key].annotation
-            here = next(filter(_is_section, get_args(annotation)), annotation)
-            if get_origin(annotation) is dict:
-                here = annotation
-    return [name for name, each in here.model_fields.items() if not each.exclude]
-
-
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _line(node: Any, keys: tuple[Any, ...]) -> int:
@@ -157,6 +151,6 @@ def _kind(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    text = str(value)
+    text = re.sub(r"(\w+://).+", r"\1...", str(value))  # an address may be a secret
     shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
     return "nothing" if value is None else f"`{shown}`"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from monitors.commands.channels import faults_of, routing_text, unheard_of
 from monitors.config import Config, load_config
 from monitors.errors import RampartError
 from monitors.scan.checks_files import find_files, read_definitions
@@ -42,7 +43,8 @@ def examine(config_path: Path | None) -> list[Finding]:
         return [*findings, Finding("configuration", False, str(error))]
     feeds = ", ".join(config.feeds) or "no feed: `rampart load` has nothing to do"
     findings.append(Finding("configuration", True, f"{config.root}/rampart.yml: {feeds}"))
-    findings += [_dbt_project(config), _packages(config), _checks(config), _space(config)]
+    findings += [_dbt_project(config), _packages(config), _checks(config)]
+    findings += [*_channels(config), _space(config)]
     try:
         target = resolve_target(config.root)
         findings.append(Finding("database", True, f"{target} (from {target.origin})"))
@@ -100,6 +102,20 @@ def _checks(config: Config) -> Finding:
     if not definitions:
         return Finding("checks", False, f"none in {where}; a scan without checks is red")
     return Finding("checks", True, f"{len(definitions)} in {where}")
+
+
+def _channels(config: Config) -> list[Finding]:
+    """Each channel as far as it can be tried without sending, and what nobody would hear of."""
+    if not config.channels:
+        said = "none: `!! ALERT` lines on stderr are all that tells of a red check"
+        return [Finding("channels", True, said)]
+    findings = [
+        Finding(f"channel {name}", fault is None, fault or routing_text(config.channels[name]))
+        for name, fault in faults_of(config).items()
+    ]
+    if unheard := unheard_of(config):
+        findings.append(Finding("channels", False, unheard))
+    return findings
 
 
 def _space(config: Config) -> Finding:

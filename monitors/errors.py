@@ -8,6 +8,7 @@ RampartError                 the base: one line for a person, and an exit code
   UsageError                 a feed or a name that does not exist: exit 2
   ModelsError                the dbt project cannot be read: exit 2
   PipelineFailed             the job started and failed: exit 1
+  ChannelError               a channel did not take a message: exit 1
 """
 
 from __future__ import annotations
@@ -62,3 +63,18 @@ class PipelineFailed(RampartError):
     """The job started and then failed."""
 
     exit_code = ExitCode.RED
+
+
+class ChannelError(RampartError):
+    """A channel did not take a message. The text never holds a secret."""
+
+    exit_code = ExitCode.RED
+
+    def __init__(
+        self, text: str, *, permanent: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(text)
+        self.permanent = permanent
+        """Trying again will not help: somebody has to change something."""
+        self.retry_after = retry_after
+        """Seconds that the receiver asked us to wait; None when it said nothing."""

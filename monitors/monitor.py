@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from monitors.alert.lines import alert_line
 from monitors.commands.audit import audit_tables
 from monitors.commands.build import build_models
 from monitors.commands.load import ProgressFactory, load_feeds
+from monitors.commands.record import job_result, record_jobs
 from monitors.commands.runner import Runner
 from monitors.commands.scan import scan_checks
 from monitors.commands.volumes import recount_volumes
+from monitors.commands.watched import watched
 from monitors.errors import ExitCode, UsageError
 from monitors.store.migrate import migrate
 from monitors.store.postgres import Store
@@ -38,11 +40,11 @@ class DataMonitor(Runner):
         names = [feed] if feed else list(self.config.feeds)
         for name in names:
             self.config.feed(name)
-        return self.recorded("load", lambda store: load_feeds(self, store, names, paths, progress))
+        return self._watched("load", lambda store: load_feeds(self, store, names, paths, progress))
 
     def build(self, select: Sequence[str] = (), *, full_refresh: bool = False) -> Verdict:
         """`dbt build`, recorded."""
-        return self.recorded("build", lambda store: build_models(self, store, select, full_refresh))
+        return self._watched("build", lambda store: build_models(self, store, select, full_refresh))
 
     def scan(
         self,
@@ -55,7 +57,7 @@ class DataMonitor(Runner):
 
         `dbt_target`: the folder with dbt's artifacts, when it is not the project's own.
         """
-        return self.recorded(
+        return self._watched(
             "scan", lambda store: scan_checks(self, store, select, soda_results, dbt_target)
         )
 
@@ -65,11 +67,11 @@ class DataMonitor(Runner):
 
     def audit(self, select: Sequence[str] = ()) -> Verdict:
         """Every dbt test over whole tables; a build tests what is new."""
-        return self.recorded("audit", lambda store: audit_tables(self, store, select))
+        return self._watched("audit", lambda store: audit_tables(self, store, select))
 
     def run(self, progress: ProgressFactory | None = None) -> Verdict:
         """Load, build and scan as one run, then whatever `run: then:` names."""
-        return self.recorded("run", lambda store: self._run(store, progress))
+        return self._watched("run", lambda store: self._run(store, progress))
 
     def deliveries(
         self, feed: str | None = None, *, refused: bool = False, limit: int = 20
@@ -93,6 +95,9 @@ class DataMonitor(Runner):
 
     # ---------------------------------------------------------------- the pieces
 
+    def _watched(self, command: str, job: Callable[[Store], Verdict]) -> Verdict:
+        return self.recorded(command, lambda store: watched(self, store, command, job))
+
     def _run(self, store: Store, progress: ProgressFactory | None) -> Verdict:
         verdict = load_feeds(self, store, list(self.config.feeds), (), progress)
         verdict = verdict.plus(build_models(self, store, (), False))
@@ -104,16 +109,20 @@ class DataMonitor(Runner):
             )
             return replace(verdict, alerts=(*verdict.alerts, alert_line("run stopped", why)))
         for command in self.config.run.then:
-            verdict = verdict.plus(self._then(command))
+            verdict = verdict.plus(self._then(store, command))
         return verdict
 
-    def _then(self, command: str) -> Verdict:
+    def _then(self, store: Store, command: str) -> Verdict:
         with logs.stage(log, "then", command=command) as metrics:
             done = subprocess.run(command, shell=True, cwd=self.config.root, check=False)  # noqa: S602 - the user's own command line
             metrics["exit_code"] = done.returncode
+        why = f"`{command}` ended with exit code {done.returncode}"
+        job = job_result(
+            f"job.then.{command}"[:300], f"`{command}` succeeds", why if done.returncode else None
+        )
+        record_jobs(self, store, [job])
         if done.returncode == 0:
             return Verdict(self.run_id)
-        why = f"`{command}` ended with exit code {done.returncode}"
         return Verdict(self.run_id, ExitCode.RED, alerts=(alert_line("job failure", why),))
 
 

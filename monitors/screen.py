@@ -66,6 +66,8 @@ def summary(verdict: Verdict) -> str:
             if each.is_failed and each.muted
         ]
         lines += _score_lines(verdict.scores)
+        if verdict.health is not None:
+            lines.append(f"health   {verdict.health.state}: {verdict.health.reason}")
         lines.append("")
         lines.append(
             "Dashboards may refresh."
@@ -87,6 +89,7 @@ def as_json(verdict: Verdict) -> str:
         "results": [asdict(each) for each in verdict.results],
         "scores": [asdict(each) for each in verdict.scores],
         "alerts": list(verdict.alerts),
+        "health": asdict(verdict.health) if verdict.health else None,
     }
     return json.dumps(found, default=str, indent=2) + "\n"
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from monitors.arrival.loader import Loaded
 from monitors.errors import ExitCode
+from monitors.health import Health
 from monitors.results import CheckResult, Status, worst
 from monitors.store.postgres import Score
 
@@ -56,6 +57,8 @@ class Verdict:
     build_exit_code: int | None = None
     scanned: bool = False
     scores: tuple[Score, ...] = ()
+    health: Health | None = None
+    """Of the whole, after this run; None when nothing was judged."""
 
     @property
     def red(self) -> list[CheckResult]:
@@ -82,4 +85,5 @@ class Verdict:
             else other.build_exit_code,
             scanned=self.scanned or other.scanned,
             scores=other.scores or self.scores,
+            health=other.health or self.health,
         )

@@ -53,13 +53,14 @@ class Server:
     user: str
     password: str
 
-    def new_database(self) -> Target:
+    def new_database(self, template: str = "template1") -> Target:
+        """Empty, or a copy of another one that nobody is connected to."""
         dbname = f"t{os.getpid()}_{next(_numbers)}"
         with psycopg.connect(
             host=self.host, port=self.port, user=self.user, password=self.password,
             dbname="postgres", autocommit=True,
         ) as connection:  # fmt: skip
-            connection.execute(f"create database {dbname}")
+            connection.execute(f"create database {dbname} template {template}")
         return Target(self.host, self.port, self.user, dbname, "environment", self.password, "prod")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from monitors.alert.lines import alert_line, result_line
 from monitors.commands.build import alone, run_recorded
 from monitors.commands.dbt_results import results_of_run
+from monitors.commands.record import record_results
 from monitors.commands.runner import Runner
 from monitors.errors import ExitCode
 from monitors.store.postgres import Store
@@ -30,8 +31,7 @@ def _audit_alone(runner: Runner, store: Store, select: Sequence[str]) -> Verdict
         arguments += ["--select", *select]
     run_recorded(runner, store, "audit", "dbt test", arguments, AUDIT)
     results = results_of_run(runner, runner.config.root / FOLDER, select)
-    store.add_results(results, started)
-    store.connection.commit()
+    record_results(runner, store, results, started)
     red = [each for each in results if each.is_red]
     alerts = [result_line(each) for each in red]
     if not results:

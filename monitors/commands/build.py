@@ -8,6 +8,7 @@ from monitors import log as logs
 from monitors.alert.lines import result_line
 from monitors.commands.dbt_results import build_source, results_of_run
 from monitors.commands.load import prepare_feeds
+from monitors.commands.record import record_results
 from monitors.commands.runner import Runner
 from monitors.errors import ExitCode, ModelsError
 from monitors.scan.dbt_artifacts import keep_build
@@ -57,6 +58,7 @@ def prepare_dbt(runner: Runner, store: Store) -> None:
 def _build_alone(
     runner: Runner, store: Store, select: Sequence[str], full_refresh: bool
 ) -> Verdict:
+    started = runner.now()
     # unit tests speak of the code, not of the data: they run where the code changes
     arguments = ["build", "--exclude-resource-type", "unit_test"]
     # tests look for a green build of the whole project into their target (untested_deliveries.sql)
@@ -73,9 +75,11 @@ def _build_alone(
         keep_build(folder)
         return Verdict(runner.run_id, ExitCode.OK, build_exit_code=0)
     # Which tests failed is for the scan to say, from dbt's own results.
-    results = results_of_run(runner, folder, select)
+    red = [each for each in results_of_run(runner, folder, select) if each.is_red]
     keep_build(folder)
-    alerts = tuple(result_line(each) for each in results if each.is_red)
+    # a build by itself may be the last thing that a scheduler starts today
+    record_results(runner, store, red, started)
+    alerts = tuple(result_line(each) for each in red)
     return Verdict(runner.run_id, ExitCode.RED, alerts=alerts, build_exit_code=code)
 
 

@@ -13,9 +13,11 @@ from monitors import log as logs
 from monitors.alert.lines import alert_line
 from monitors.arrival.loader import Loaded, load_file, moment_of
 from monitors.arrival.raw import ensure_table
+from monitors.commands.record import job_result, record_jobs
 from monitors.commands.runner import Runner
 from monitors.config_feeds import Feed
 from monitors.errors import ExitCode
+from monitors.results import CheckResult
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import FeedLoad, Verdict
 
@@ -34,6 +36,7 @@ def load_feeds(
 ) -> Verdict:
     prepare_feeds(runner, store)
     loads = tuple(_load_feed(runner, store, name, paths, progress) for name in names)
+    record_jobs(runner, store, [_job(runner, each) for each in loads])
     alerts = [line for each in loads for line in _load_alerts(each)]
     code = ExitCode.RED if alerts else ExitCode.OK
     return Verdict(runner.run_id, code, loads=loads, alerts=tuple(alerts))
@@ -152,6 +155,22 @@ def _load_counts(loaded: Loaded) -> StageCounts:
         rows_read=loaded.delivery.records,
         rows_written=loaded.delivery.rows,
         rows_dead_lettered=loaded.delivery.dead_letters,
+    )
+
+
+def _job(runner: Runner, each: FeedLoad) -> CheckResult:
+    """Whether its files could be loaded; what is wrong with their content is not the job's."""
+    feed = runner.config.feed(each.feed)
+    why = None
+    if each.failed:
+        path, reason = each.failed[0]
+        more = f" and {len(each.failed) - 1} more" if each.failed[1:] else ""
+        why = f"{path}{more}: {reason}"
+    return job_result(
+        f"job.load.{each.feed}",
+        f"files of {each.feed} can be loaded",
+        why,
+        dataset=feed.table,
     )
 
 

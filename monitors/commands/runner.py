@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from monitors import log as logs
+from monitors.alert.heartbeat import beat
 from monitors.config import Config, load_config
 from monitors.errors import ExitCode
 from monitors.store.migrate import migrate
@@ -83,6 +84,7 @@ class Runner:
                     connection.rollback()
                     store.finish_run(exit_code)
                     connection.commit()
+                beat(self.config.heartbeat, command, int(exit_code))
         log.info("run finished", command=command, exit_code=int(exit_code))
         return verdict
 

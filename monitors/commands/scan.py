@@ -10,6 +10,7 @@ from pathlib import Path
 from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
 from monitors.commands.dbt_results import last_results
+from monitors.commands.record import record_results
 from monitors.commands.runner import Runner
 from monitors.commands.volumes import model_volumes
 from monitors.errors import ExitCode, UsageError
@@ -59,8 +60,7 @@ def scan_checks(
     results = [
         each if each.data_timestamp else replace(each, data_timestamp=moment) for each in results
     ]
-    store.add_results(results, started)
-    store.connection.commit()
+    record_results(runner, store, results, started)
     red = [each for each in results if each.is_red]
     since = store.red_since(each.check_id for each in red)
     alerts = [result_line(each) for each in red]

@@ -20,6 +20,9 @@ grant select on all tables in schema monitoring, quarantine to rampart_builder, 
 grant select on monitoring.migrations to rampart_loader;
 grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_loader;
 grant select, insert on monitoring.deliveries, monitoring.dead_letters, monitoring.schema_drift to rampart_loader;
+-- a load that fails is a verdict, an incident and an alert
+grant select, insert on monitoring.data_quality_metrics, monitoring.flips, monitoring.incident_events, monitoring.outbox_attempts to rampart_loader;
+grant select, insert, update on monitoring.check_states, monitoring.incidents, monitoring.incident_checks, monitoring.outbox to rampart_loader;
 grant usage, select on all sequences in schema monitoring to rampart_loader
 
 -- monitor --
@@ -29,6 +32,8 @@ grant select, insert on monitoring.data_quality_metrics, monitoring.known_bad_pe
 grant select, insert, update on monitoring.metric_values, monitoring.volume_series, monitoring.volume_judgements to rampart_monitor;
 grant update (withdrawn_at, withdrawn_by) on monitoring.known_bad_periods to rampart_monitor;
 grant update (lifted_at, lifted_by) on monitoring.mutes to rampart_monitor;
+grant select, insert on monitoring.flips, monitoring.incident_events, monitoring.outbox_attempts to rampart_monitor;
+grant select, insert, update on monitoring.check_states, monitoring.incidents, monitoring.incident_checks, monitoring.outbox to rampart_monitor;
 grant usage, select on all sequences in schema monitoring to rampart_monitor
 
 -- builder --
@@ -36,6 +41,9 @@ grant usage, select on all sequences in schema monitoring to rampart_monitor
 grant select, insert, update, delete on monitoring.scd2_extracts to rampart_builder;
 grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_builder;
 grant select, insert on quarantine.decisions to rampart_builder;
+-- a build that fails is a verdict, an incident and an alert
+grant select, insert on monitoring.data_quality_metrics, monitoring.flips, monitoring.incident_events, monitoring.outbox_attempts to rampart_builder;
+grant select, insert, update on monitoring.check_states, monitoring.incidents, monitoring.incident_checks, monitoring.outbox to rampart_builder;
 grant usage, select on all sequences in schema quarantine to rampart_builder;
 grant usage, select on all sequences in schema monitoring to rampart_builder
 

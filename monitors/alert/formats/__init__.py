@@ -1,0 +1,1 @@
+"""The forms that a message takes. Each is a pure function of the message."""
