@@ -8,17 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from monitors import log as logs
 from monitors.alert.lines import alert_line
 from monitors.commands.audit import audit_tables
 from monitors.commands.build import build_models
 from monitors.commands.load import ProgressFactory, load_feeds
 from monitors.commands.record import job_result, record_jobs
+from monitors.commands.report import make_report
 from monitors.commands.runner import Runner
 from monitors.commands.scan import scan_checks
 from monitors.commands.volumes import recount_volumes
 from monitors.commands.watched import watched
-from monitors.errors import ExitCode, UsageError
+from monitors.errors import ExitCode, RampartError, UsageError
 from monitors.store.migrate import migrate
 from monitors.store.postgres import Store
 from monitors.verdict import FeedLoad, Verdict
@@ -70,8 +73,8 @@ class DataMonitor(Runner):
         return self._watched("audit", lambda store: audit_tables(self, store, select))
 
     def run(self, progress: ProgressFactory | None = None) -> Verdict:
-        """Load, build and scan as one run, then whatever `run: then:` names."""
-        return self._watched("run", lambda store: self._run(store, progress))
+        """Load, build and scan as one run, then whatever `run: then:` names, then the report."""
+        return self._reported(self._watched("run", lambda store: self._run(store, progress)))
 
     def deliveries(
         self, feed: str | None = None, *, refused: bool = False, limit: int = 20
@@ -111,6 +114,20 @@ class DataMonitor(Runner):
         for command in self.config.run.then:
             verdict = verdict.plus(self._then(store, command))
         return verdict
+
+    def _reported(self, verdict: Verdict) -> Verdict:
+        """With the report written, after the run has ended; that it cannot be is no verdict."""
+        path = self.config.run.report
+        if path is None:
+            return verdict
+        try:
+            with logs.stage(log, "report", file=str(path)) as metrics:
+                written = make_report(self.config, self.target, self.now(), path)
+                metrics.update(bytes=written.size, datasets=written.datasets)
+        except (RampartError, psycopg.Error) as error:
+            said = logs.masked(" ".join(str(error).split()))
+            return replace(verdict, report=f"not written: {said}")
+        return replace(verdict, report=str(written.path))
 
     def _then(self, store: Store, command: str) -> Verdict:
         with logs.stage(log, "then", command=command) as metrics:

@@ -74,6 +74,8 @@ def summary(verdict: Verdict) -> str:
             if verdict.exit_code == 0
             else "Dashboards must not refresh until this is mended."
         )
+    if verdict.report:
+        lines.append(f"report   {verdict.report}")
     lines.append(f"run {verdict.run_id}, exit code {int(verdict.exit_code)}")
     return "\n".join(lines) + "\n"
 
@@ -90,6 +92,7 @@ def as_json(verdict: Verdict) -> str:
         "scores": [asdict(each) for each in verdict.scores],
         "alerts": list(verdict.alerts),
         "health": asdict(verdict.health) if verdict.health else None,
+        "report": verdict.report or None,
     }
     return json.dumps(found, default=str, indent=2) + "\n"
 

@@ -1,0 +1,239 @@
+"""What the page says of checks, datasets and the whole: words, counts, and the answer first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from monitors.health import Health
+from monitors.results import Layer
+from monitors.store.history import Mute
+from monitors.store.pages import RED, WORDS, CheckNow, Strip
+
+PASS = WORDS.index("pass")
+State = Literal["healthy", "degraded", "down", "unknown"]
+
+
+def word_of(check: CheckNow, mutes: Mapping[str, Mute]) -> str:
+    """The one of WORDS that a check is shown as."""
+    if check.blocked_by is not None:
+        return "blocked"
+    if check.status in RED and check.check_id in mutes:
+        return "muted"
+    return check.status
+
+
+def worst_of(words: Iterable[str]) -> str:
+    """The worst of them; of none: missing, never pass."""
+    return min(words, key=WORDS.index, default="missing")
+
+
+def counted(words: Iterable[str]) -> dict[str, int]:
+    """{word: how many}, worst first, without zeros."""
+    found = Counter(words)
+    return {word: found[word] for word in WORDS if found[word]}
+
+
+def counts_text(counts: Mapping[str, int]) -> str:
+    """`1 fail, 12 pass`."""
+    return ", ".join(f"{number:,} {word}" for word, number in counts.items()) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """A dataset as a line of the table."""
+
+    name: str
+    word: str
+    layer: str
+    owner: str
+    counts: Mapping[str, int]
+    note: str
+    """Why it is what it is: the message of its worst check; empty when all pass."""
+    judged_at: datetime
+    since: datetime | None
+    """Since when its worst check is what it is, where that is known."""
+    ranks: tuple[int | None, ...]
+    """The worst of each of the latest scans, the oldest first; None: it was not looked at."""
+
+    @property
+    def is_red(self) -> bool:
+        return self.word in RED
+
+    @property
+    def rank(self) -> int:
+        return WORDS.index(self.word)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """May I trust the numbers now, and if not, which."""
+
+    state: State
+    headline: str
+    lines: tuple[str, ...]
+    in_doubt: tuple[DatasetRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """The checks of a dataset: its own, and those of quality models that speak of it."""
+
+    own: tuple[CheckNow, ...]
+    related: tuple[CheckNow, ...]
+
+    @property
+    def all(self) -> tuple[CheckNow, ...]:
+        return self.own + self.related
+
+
+def is_quality_model(dataset: str) -> bool:
+    """Whether a dataset is a table of verdicts about others: freshness, rates, volumes."""
+    schema = dataset.rpartition(".")[0]
+    return schema == "monitoring" or schema.endswith("_monitoring")
+
+
+def grouped(checks: Sequence[CheckNow]) -> dict[str, Grouped]:
+    """{dataset: its checks}.
+
+    A check of a quality model is also about the datasets of the same checks file: a red quarantine
+    rate of events is a reason not to trust the table of events.
+    """
+    own: dict[str, list[CheckNow]] = {}
+    subjects: dict[str, dict[str, None]] = {}
+    for check in checks:
+        own.setdefault(check.dataset, []).append(check)
+        if check.suite_name != "dbt" and not is_quality_model(check.dataset):
+            subjects.setdefault(check.suite_name, {})[check.dataset] = None
+    related: dict[str, list[CheckNow]] = {}
+    for check in checks:
+        if is_quality_model(check.dataset) and check.suite_name != "dbt":
+            for dataset in subjects.get(check.suite_name, ()):
+                related.setdefault(dataset, []).append(check)
+    return {
+        dataset: Grouped(tuple(found), tuple(related.get(dataset, ())))
+        for dataset, found in own.items()
+    }
+
+
+def rows_of(
+    groups: Mapping[str, Grouped],
+    mutes: Mapping[str, Mute],
+    strips: Sequence[Strip],
+    scans: int,
+) -> list[DatasetRow]:
+    """A line per dataset, the worst first, then by name. `scans`: how many a strip has."""
+    by_dataset: dict[str, list[Strip]] = {}
+    for strip in strips:
+        by_dataset.setdefault(strip.dataset, []).append(strip)
+    rows = []
+    for name, group in groups.items():
+        elsewhere = {(check.dataset, check.suite_name) for check in group.related}
+        mine = [
+            *by_dataset.get(name, ()),
+            *(
+                strip
+                for dataset, suite in sorted(elsewhere)
+                for strip in by_dataset.get(dataset, ())
+                if strip.suite_name == suite
+            ),
+        ]
+        rows.append(_row(name, group, mutes, mine, scans))
+    return sorted(rows, key=lambda row: (row.rank, row.name))
+
+
+def _row(
+    name: str, group: Grouped, mutes: Mapping[str, Mute], strips: Sequence[Strip], scans: int
+) -> DatasetRow:
+    words = [word_of(check, mutes) for check in group.all]
+    word = worst_of(words)
+    leading = [check for check, said in zip(group.all, words, strict=True) if said == word]
+    lead = min(leading, key=lambda check: (_severity(check), check.check_id))
+    owners = sorted({check.owner for check in group.own if check.owner})
+    layers = Counter(check.layer for check in group.own)
+    order = [each.value for each in Layer]
+    return DatasetRow(
+        name=name,
+        word=word,
+        layer=max(layers, key=lambda layer: (layers[layer], order.index(layer))),
+        owner=", ".join(owners),
+        counts=counted(words),
+        note="" if word == "pass" else f"{lead.check_name}: {lead.message}",
+        judged_at=max(check.executed_at for check in group.all),
+        since=lead.changed_at if word in RED and lead.is_red else None,
+        # places count from the newest scan
+        ranks=tuple(
+            min(
+                (strip.ranks[place] for strip in strips if place in strip.ranks),
+                default=None,
+            )
+            for place in range(scans, 0, -1)
+        ),
+    )
+
+
+def _severity(check: CheckNow) -> int:
+    return ("critical", "high", "medium", "low").index(check.severity)
+
+
+# -------------------------------------------------------------------- the answer
+
+
+def answer_of(
+    health: Health, rows: Sequence[DatasetRow], checks: Mapping[str, int], has_scanned: bool
+) -> Answer:
+    """From the health of the whole; `checks`: {word: how many checks are shown as it}."""
+    in_doubt = tuple(row for row in rows if row.is_red)
+    if not has_scanned:
+        lines = (
+            "No scan has been completed yet.",
+            "`rampart run` loads, builds and scans; the first scan fills this page.",
+        )
+        return Answer("unknown", "Nobody can say yet.", lines, in_doubt)
+    state: State = health.state
+    if state == "healthy" and in_doubt:
+        # one red verdict that damping does not count yet is still no pass
+        state = "degraded"
+        health = replace(
+            health, reasons=("red in the last scan, not yet for long enough to count",)
+        )
+    notes = tuple(_notes(checks))
+    if state == "healthy":
+        sure = set(checks) <= {"pass"}
+        headline = "Yes. Every check holds." if sure else "Yes. Nothing is red."
+        return Answer(state, headline, notes, in_doubt)
+    reasons = tuple(_sentence(reason) for reason in health.reasons)
+    if state == "down":
+        silent = not in_doubt
+        headline = "No. Nobody has looked lately." if silent else "No. Do not use them yet."
+        return Answer(state, headline, (*reasons, *notes), in_doubt)
+    number = len(in_doubt)
+    which = "one dataset" if number == 1 else f"{number:,} datasets"
+    headline = f"Yes, except for {which}." if number else "Yes, with care."
+    return Answer(state, headline, (*reasons, *notes), in_doubt)
+
+
+def _notes(checks: Mapping[str, int]) -> Iterable[str]:
+    if number := checks.get("blind"):
+        yield f"{_checks(number)} blind: with this little history {_they(number)} could not have failed."
+    if number := checks.get("muted"):
+        yield f"{_checks(number)} red but muted; until when and why stands below."
+    if number := checks.get("warn"):
+        yield f"{_checks(number)} at warn: the claim holds, but not comfortably."
+    if number := checks.get("blocked"):
+        yield f"{_checks(number)} blocked by a failed parent."
+
+
+def _checks(number: int) -> str:
+    return "1 check is" if number == 1 else f"{number:,} checks are"
+
+
+def _they(number: int) -> str:
+    return "it" if number == 1 else "they"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
