@@ -1,6 +1,6 @@
-"""The status page as a function: path and query in, status, content type and bytes out.
+"""The status page as a function: path and query in, status, content type, bytes and headers out.
 
-Any server can mount it; it reads through `Facts` and writes nothing. Send HEADERS with every answer.
+Any server can mount it; it reads through `Facts` and writes nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from monitors.show import page_api, page_render
 from monitors.show.page_views import Facts
@@ -33,11 +32,12 @@ HEADERS = (
 
 
 class Response(NamedTuple):
-    """What a server sends, with HEADERS."""
+    """What a server sends."""
 
     status: int
     content_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = HEADERS
 
 
 def facts_of(
@@ -65,13 +65,13 @@ def facts_of(
 def respond(path: str, query: Mapping[str, str], facts: Facts) -> Response | None:
     """The answer to GET, or None when the path is none of the page's.
 
-    `path` is as it came, percent-encoded and without the query. Raises what the database raises.
+    `path` is decoded and without the query. Raises what the database raises.
     """
     if (days := query.get("days", "")).isdecimal():
         facts.days = min(max(int(days[:6]), 1), LONGEST)
     for prefix, handler in _ROUTES:
         if path == prefix or (prefix.endswith("/") and prefix != "/" and path.startswith(prefix)):
-            return handler(facts, unquote(path[len(prefix) :]), query)
+            return handler(facts, path[len(prefix) :], query)
     return None
 
 

@@ -1,4 +1,4 @@
-"""The same as JSON: what a page shows, for machines. Keys are a contract; times are UTC, ISO 8601."""
+"""The same as JSON: what a page shows, for machines. Keys are a contract; times are UTC."""
 
 from __future__ import annotations
 

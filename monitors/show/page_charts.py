@@ -17,6 +17,8 @@ from monitors.show.page_state import counts_text
 from monitors.store.history import BadPeriod
 from monitors.store.pages import RED, WORDS, Bucket, CheckHistory, Rate
 
+SCANS = 30
+"""So many scans a strip shows."""
 CELL = 5
 STRIP_HEIGHT = 16
 SPARK = (132, 28)
@@ -98,7 +100,9 @@ def strip(ranks: Sequence[int | None]) -> StripChart:
     """One bar per scan, the oldest first; the higher the worse."""
     words = ["none" if rank is None else WORDS[rank] for rank in ranks]
     paths: dict[str, str] = {}
-    start = 0
+    # a young history leaves room at the left: the newest scan stands at the same place everywhere
+    start = max(SCANS - len(words), 0)
+    width = (start + len(words)) * CELL
     for word, same in groupby(words):
         number = len(list(same))
         x = start * CELL + 1
@@ -113,7 +117,7 @@ def strip(ranks: Sequence[int | None]) -> StripChart:
     looked = {word: counts[word] for word in WORDS if counts[word]}
     unseen = f", {counts['none']} not looked at" if counts["none"] else ""
     text = f"last {len(words)} scans: {counts_text(looked)}{unseen}" if words else "no scan yet"
-    return StripChart(max(len(words), 1) * CELL, tuple(paths.items()), text)
+    return StripChart(width, tuple(paths.items()), text)
 
 
 # -------------------------------------------------------------------- sparklines

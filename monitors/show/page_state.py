@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -58,6 +58,8 @@ class DatasetRow:
     """Since when its worst check is what it is, where that is known."""
     ranks: tuple[int | None, ...]
     """The worst of each of the latest scans, the oldest first; None: it was not looked at."""
+    is_told_elsewhere: bool = False
+    """A quality model of which all that is red counts at the datasets it speaks of."""
 
     @property
     def is_red(self) -> bool:
@@ -96,22 +98,33 @@ def is_quality_model(dataset: str) -> bool:
     return schema == "monitoring" or schema.endswith("_monitoring")
 
 
-def grouped(checks: Sequence[CheckNow]) -> dict[str, Grouped]:
-    """{dataset: its checks}.
+def grouped(
+    checks: Sequence[CheckNow], feeds: Mapping[str, Collection[str]] | None = None
+) -> dict[str, Grouped]:
+    """{dataset: its checks}. `feeds`: {dataset: the feeds that it is known to be made from}.
 
-    A check of a quality model is also about the datasets of the same checks file: a red quarantine
-    rate of events is a reason not to trust the table of events.
+    A check of a quality model is also about the datasets of the same checks file, and about those
+    made from the feed that its id begins with: a red quarantine rate of events is a reason not to
+    trust the table of events.
     """
     own: dict[str, list[CheckNow]] = {}
-    subjects: dict[str, dict[str, None]] = {}
+    of_suite: dict[str, dict[str, None]] = {}
+    of_feed: dict[str, list[str]] = {}
     for check in checks:
         own.setdefault(check.dataset, []).append(check)
         if check.suite_name != "dbt" and not is_quality_model(check.dataset):
-            subjects.setdefault(check.suite_name, {})[check.dataset] = None
+            of_suite.setdefault(check.suite_name, {})[check.dataset] = None
+    for dataset in sorted((feeds or {}).keys() & own.keys()):
+        for feed in (feeds or {})[dataset]:
+            of_feed.setdefault(feed, []).append(dataset)
     related: dict[str, list[CheckNow]] = {}
     for check in checks:
         if is_quality_model(check.dataset) and check.suite_name != "dbt":
-            for dataset in subjects.get(check.suite_name, ()):
+            feed = check.check_id.split(".", 1)[0]
+            for dataset in {
+                **of_suite.get(check.suite_name, {}),
+                **dict.fromkeys(of_feed.get(feed, ())),
+            }:
                 related.setdefault(dataset, []).append(check)
     return {
         dataset: Grouped(tuple(found), tuple(related.get(dataset, ())))
@@ -129,6 +142,7 @@ def rows_of(
     by_dataset: dict[str, list[Strip]] = {}
     for strip in strips:
         by_dataset.setdefault(strip.dataset, []).append(strip)
+    told = {(check.check_id, check.segment) for group in groups.values() for check in group.related}
     rows = []
     for name, group in groups.items():
         elsewhere = {(check.dataset, check.suite_name) for check in group.related}
@@ -141,7 +155,14 @@ def rows_of(
                 if strip.suite_name == suite
             ),
         ]
-        rows.append(_row(name, group, mutes, mine, scans))
+        row = _row(name, group, mutes, mine, scans)
+        if row.is_red and all(
+            (check.check_id, check.segment) in told
+            for check in group.own
+            if word_of(check, mutes) in RED
+        ):
+            row = replace(row, is_told_elsewhere=is_quality_model(name))
+        rows.append(row)
     return sorted(rows, key=lambda row: (row.rank, row.name))
 
 
@@ -186,7 +207,7 @@ def answer_of(
     health: Health, rows: Sequence[DatasetRow], checks: Mapping[str, int], has_scanned: bool
 ) -> Answer:
     """From the health of the whole; `checks`: {word: how many checks are shown as it}."""
-    in_doubt = tuple(row for row in rows if row.is_red)
+    in_doubt = tuple(row for row in rows if row.is_red and not row.is_told_elsewhere)
     if not has_scanned:
         lines = (
             "No scan has been completed yet.",
@@ -218,7 +239,8 @@ def answer_of(
 
 def _notes(checks: Mapping[str, int]) -> Iterable[str]:
     if number := checks.get("blind"):
-        yield f"{_checks(number)} blind: with this little history {_they(number)} could not have failed."
+        they = "it" if number == 1 else "they"
+        yield f"{_checks(number)} blind: with this little history {they} could not have failed."
     if number := checks.get("muted"):
         yield f"{_checks(number)} red but muted; until when and why stands below."
     if number := checks.get("warn"):
@@ -229,10 +251,6 @@ def _notes(checks: Mapping[str, int]) -> Iterable[str]:
 
 def _checks(number: int) -> str:
     return "1 check is" if number == 1 else f"{number:,} checks are"
-
-
-def _they(number: int) -> str:
-    return "it" if number == 1 else "they"
 
 
 def _sentence(text: str) -> str:

@@ -36,8 +36,6 @@ from monitors.store.pages import (
     SegmentVerdict,
 )
 
-SCANS = 30
-"""So many scans a strip shows."""
 RUNS = 15
 SEGMENTS = 4
 BUCKETS = {"day": 400, "hour": 24 * 14}
@@ -157,11 +155,17 @@ class Facts:
     @cached_property
     def scans(self) -> list[Scan]:
         """The newest first."""
-        return self.pages.scans(SCANS) if self.is_there else []
+        return self.pages.scans(charts.SCANS) if self.is_there else []
 
     @cached_property
     def groups(self) -> dict[str, Grouped]:
-        return grouped(self.checks)
+        if not self.is_there:
+            return {}
+        feeds: dict[str, list[str]] = {table: [feed] for feed, table in self._feeds.items()}
+        for dataset, series in self._series.items():
+            if series.feed is not None:
+                feeds.setdefault(dataset, []).append(series.feed)
+        return grouped(self.checks, feeds)
 
     @cached_property
     def rows(self) -> list[DatasetRow]:
@@ -189,7 +193,7 @@ class Facts:
 
     @cached_property
     def scores(self) -> dict[str, float]:
-        """{layer: average of what its checks say, 0 to 100}; a layer without an opinion has none."""
+        """{layer: what its checks say on average, 0 to 100}, of layers with an opinion."""
         found: dict[str, list[float]] = {}
         for check in self.checks:
             if check.success_rate is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -239,7 +239,8 @@ class Pages:
             return {}
         ranks = _ranks()
         rows = self._rows(
-            "page_histories", check_ids=list(check_ids), since=since, until=until, slots=slots,
+            "page_histories", check_ids=list(check_ids), since=since,
+            until=until + timedelta(seconds=1), slots=slots,
             blocked=ranks["blocked"], words=ranks["words"],
         )  # fmt: skip
         return {(row[0], row[1]): CheckHistory(*row) for row in rows}

@@ -152,7 +152,8 @@ verdicts as (
         end as status_rank,
         width_bucket(
             extract(epoch from metrics.execution_timestamp),
-            extract(epoch from %(since)s::timestamptz),
+            -- a young history is not pressed into the last of the slots
+            extract(epoch from min(metrics.execution_timestamp) over ()),
             extract(epoch from %(until)s::timestamptz),
             %(slots)s
         ) as slot
@@ -161,6 +162,7 @@ verdicts as (
         metrics.environment = %(environment)s
         and metrics.check_id = any(%(check_ids)s)
         and metrics.execution_timestamp >= %(since)s
+        and metrics.execution_timestamp < %(until)s
 ),
 
 speaking as (
