@@ -24,6 +24,7 @@ from monitors import (
     cli_purge,
     cli_quarantine,
     cli_report,
+    cli_serve,
 )
 from monitors.cli_common import report_verdict, settings
 from monitors.errors import ExitCode, RampartError
@@ -267,6 +268,7 @@ cli.add_command(cli_notify.notify)
 cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)
+cli.add_command(cli_serve.serve)
 
 if __name__ == "__main__":
     main()

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from monitors.config_alerts import Alerts, Channels, Heartbeat
 from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, Thresholds
 from monitors.config_file import YamlFile, explain, one_line, read_yaml, wrong
+from monitors.config_serve import Serve
 from monitors.config_types import Duration, OptionalFile, Section, TableName, refuse
 from monitors.config_volumes import Volume
 from monitors.errors import ConfigError, UsageError
@@ -66,6 +67,7 @@ class Config(Section):
     channels: Channels = Field(default_factory=dict)
     alerts: Alerts = Alerts()
     heartbeat: Heartbeat | None = None
+    serve: Serve = Serve()
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:

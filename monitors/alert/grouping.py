@@ -108,4 +108,4 @@ def same_words(one: str, other: str) -> bool:
 
 
 def _words(message: str) -> str:
-    return re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`|\d+", "#", message)
+    return re.sub(r"\"[^\"]*\"|'[^']*'|`[^`]*`|\S+:\d+|\d+", "#", message)

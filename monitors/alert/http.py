@@ -175,9 +175,9 @@ def _reason(error: Exception) -> str:
         (failures.NameResolutionError, "the name of the host cannot be looked up"),
         (failures.SSLError, "the certificate of the host is not trusted, or TLS failed"),
         (failures.ProxyError, "the proxy did not let it through"),
+        (failures.NewConnectionError, "the connection was refused, or there is no way to the host"),
         (failures.ConnectTimeoutError, "no connection in time"),
         (failures.ReadTimeoutError, "connected, but no answer in time"),
-        (failures.NewConnectionError, "the connection was refused, or there is no way to the host"),
         (failures.ProtocolError, "the connection was closed before an answer came"),
     ):
         if isinstance(error, kind) or isinstance(inner, kind):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -393,7 +393,14 @@ class Investigation:
         )
 
     def _compiled(self, lead: CheckResult) -> str | None:
-        """The statement of a dbt test, as it ran."""
+        """The query of a dbt test, as it ran, or the table in which dbt stored what it found."""
+        stored = lead.attributes.get("failures_relation")
+        if stored:
+            return f"select * from {stored}"
+        path = lead.attributes.get("failures_sql")
+        if path:
+            with suppress(OSError, ValueError):
+                return (self.runner.config.root / str(path)).read_text(encoding="utf-8")
         unique_id = str(lead.attributes.get("unique_id") or "")
         if not unique_id.startswith("test."):
             return None

@@ -69,19 +69,24 @@ def respond(path: str, query: Mapping[str, str], facts: Facts) -> Response | Non
     """
     if (days := query.get("days", "")).isdecimal():
         facts.days = min(max(int(days[:6]), 1), LONGEST)
-    for prefix, handler in _ROUTES:
-        if path == prefix or (prefix.endswith("/") and prefix != "/" and path.startswith(prefix)):
-            return handler(facts, path[len(prefix) :], query)
-    return None
+    found = _route(path)
+    if found is None:
+        return None
+    prefix, handler = found
+    return handler(facts, path[len(prefix) :], query)
 
 
-def unavailable(environment: str, now: datetime, *, why: str, as_json: bool = False) -> Response:
-    """503 while the database is away. `why` must hold no secret."""
+def is_page(path: str) -> bool:
+    """Whether `respond` knows the path."""
+    return _route(path) is not None
+
+
+def unavailable(environment: str, now: datetime, *, as_json: bool = False) -> Response:
+    """503 while the database is away; why is for the log of the server."""
+    said = "The store cannot be read; the log of `rampart serve` says why."
     if as_json:
-        return Response(503, JSON, page_api.as_bytes({"error": why}))
-    text = page_render.notice(
-        environment, now, "Nobody can say now.", "The database does not answer.", why
-    )
+        return Response(503, JSON, page_api.as_bytes({"error": said}))
+    text = page_render.notice(environment, now, "Nobody can say now.", said)
     return Response(503, HTML, text.encode())
 
 
@@ -145,7 +150,8 @@ def _api_muted(facts: Facts, _rest: str, _query: Mapping[str, str]) -> Response:
     return _json(page_api.muted(facts))
 
 
-_ROUTES: tuple[tuple[str, Callable[[Facts, str, Mapping[str, str]], Response]], ...] = (
+_Handler = Callable[[Facts, str, Mapping[str, str]], Response]
+_ROUTES: tuple[tuple[str, _Handler], ...] = (
     ("/", _overview),
     ("/dataset/", _dataset),
     ("/incidents/", _incident),
@@ -158,6 +164,14 @@ _ROUTES: tuple[tuple[str, Callable[[Facts, str, Mapping[str, str]], Response]], 
     ("/api/muted", _api_muted),
 )
 """A path that ends with a slash takes what follows it as a name."""
+
+
+def _route(path: str) -> tuple[str, _Handler] | None:
+    for prefix, handler in _ROUTES:
+        takes_name = prefix.endswith("/") and prefix != "/"
+        if path == prefix or (takes_name and path.startswith(prefix)):
+            return prefix, handler
+    return None
 
 
 def _number(text: str) -> int:

@@ -218,10 +218,20 @@ def test_an_answer_that_breaks_off_has_been_given(
     assert 1 == len(http.received)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://rampart.invalid/hook"])
-def test_nobody_there_is_transient(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """A refused connection and a name that nobody knows."""
-    assert not error_of(posting(monkeypatch, url)).permanent
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:9", "the connection was refused"),
+        ("https://127.0.0.1:9", "the connection was refused"),
+        ("http://rampart.invalid/hook", "cannot be looked up"),
+    ],
+)
+def test_nobody_there_is_transient(monkeypatch: pytest.MonkeyPatch, url: str, said: str) -> None:
+    """A refused connection and a name that nobody knows, told apart."""
+    error = error_of(posting(monkeypatch, url))
+
+    assert not error.permanent
+    assert said in str(error)
 
 
 @pytest.mark.parametrize(
