@@ -11,7 +11,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import alerts, artifacts, documents, facts, history, load, registers, scd2, start
+from bench import (
+    alerts,
+    artifacts,
+    documents,
+    facts,
+    history,
+    load,
+    registers,
+    report,
+    scd2,
+    start,
+)
 from bench.figure import Figure, Options
 from monitors import log
 
@@ -29,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "scd2_history": history.daily_extract,
     "facts": facts.daily_run,
     "dbt_results": artifacts.read_results,
+    "report": report.report,
 }
 
 

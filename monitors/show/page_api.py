@@ -49,7 +49,13 @@ def dataset(view: DatasetView) -> dict[str, Any]:
         ],
         "known_bad_periods": view.periods,
         "quarantine": [
-            {"feed": each.feed, "limit": each.limit, "rates": each.rates, "reasons": each.reasons}
+            {
+                "feed": each.feed,
+                "limit": each.limit,
+                "rates": each.rates,
+                "reasons": each.reasons,
+                "is_unread": each.is_unread,
+            }
             for each in view.quarantine
         ],
         "scd2_integrity": view.integrity,

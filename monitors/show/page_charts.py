@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from monitors.results import number_text
 from monitors.show.page_state import counts_text
@@ -133,10 +133,10 @@ def spark(history: CheckHistory, since: datetime, until: datetime) -> Spark | No
     low, high = _domain(known, bounds)
     across = _Scale(since.timestamp(), until.timestamp(), 1, width - 3)
     up = _Scale(low, high, height - 3, 3)
-    # the window may be longer than the history: the line begins where the values do
-    first = min(moment.timestamp() for moment in history.moments)
+    first, last = history.moments[0].timestamp(), history.moments[-1].timestamp()
     if first > across.low + 0.5 * (across.high - across.low):
-        across = _Scale(first, until.timestamp(), 1, width - 3)
+        # a young history takes the whole room, not the last corner of it
+        across = _Scale(first, last, 1, width - 3)
     points = [
         (across(moment.timestamp()), up(value), rank)
         for moment, value, rank in zip(history.moments, history.values, history.ranks, strict=True)
@@ -230,8 +230,8 @@ def volume(buckets: Sequence[Bucket], every: str, periods: Sequence[BadPeriod]) 
         y_ticks=_y_ticks(top * 1.05, up),
         x_ticks=_x_ticks(first, last, across),
         text=(
-            f"rows per {every}, {len(buckets)} {every}s: {number_text(counts[-1])} in the latest,"
-            f" between {number_text(min(counts))} and {number_text(max(counts))};"
+            f"rows per {every}, {len(buckets)} {every}s: {counts[-1]:,.0f} in the latest,"
+            f" between {min(counts):,.0f} and {max(counts):,.0f};"
             f" {len(alarms)} {'alarm' if len(alarms) == 1 else 'alarms'}"
         ),
     )
@@ -263,7 +263,7 @@ def quarantine(rates: Sequence[Rate], limit: float | None) -> Chart | None:
         shades=(), alarms=tuple(marks), blind="",
         limit=None if limit is None else up(limit),
         y_ticks=tuple(
-            Tick(each.at, f"{top * share:.1%}")
+            Tick(each.at, f"{top * share:.1%}" if share else "0%")
             for each, share in zip(_y_ticks(top, up), (0, 0.5, 1), strict=True)
         ),
         x_ticks=tuple(
@@ -342,20 +342,53 @@ class _Scale:
 
 
 def _line(points: Iterable[tuple[float, float]]) -> str:
-    """`M1 2L3 4`."""
-    found = [f"{_n(x)} {_n(y)}" for x, y in points]
-    return "M" + "L".join(found) if found else ""
+    """A line through the points, each relative to the one before: `M1 2l3 4 5-6`."""
+    found = [(round(10 * x), round(10 * y)) for x, y in points]
+    if not found:
+        return ""
+    (x, y), *_ = found
+    steps = [
+        _pair(right - left, lower - upper)
+        for (left, upper), (right, lower) in pairwise(_without_between(found))
+    ]
+    return f"M{_pair(x, y)}" + (f"l{_joined(steps)}" if steps else "h0")
 
 
 def _band(steps: Sequence[tuple[float, float, float]]) -> str:
     """An area between an upper and a lower line: [(x, upper y, lower y)]."""
     if len(steps) < 2:
         return ""
-    there = "L".join(f"{_n(x)} {_n(top)}" for x, top, _ in steps)
-    back = "L".join(f"{_n(x)} {_n(bottom)}" for x, _, bottom in reversed(steps))
-    return f"M{there}L{back}z"
+    there = [(x, top) for x, top, _ in steps]
+    back = [(x, bottom) for x, _, bottom in reversed(steps)]
+    return _line([*there, *back]) + "z"
+
+
+def _without_between(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Without points that stand on a level line between their neighbours."""
+    kept = points[:1]
+    for point, following in zip(points[1:], points[2:], strict=False):
+        before = kept[-1]
+        is_level = before[1] == point[1] == following[1]
+        is_between = (point[0] - before[0]) * (following[0] - point[0]) >= 0
+        if not (is_level and is_between):
+            kept.append(point)
+    return kept + points[1:][-1:]
+
+
+def _pair(x: int, y: int) -> str:
+    """Two coordinates in tenths, with a blank only where no sign parts them."""
+    right, lower = _n(x / 10), _n(y / 10)
+    return f"{right}{lower}" if lower.startswith("-") else f"{right} {lower}"
+
+
+def _joined(pairs: Sequence[str]) -> str:
+    return "".join(
+        pair if place == 0 or pair.startswith("-") else f" {pair}"
+        for place, pair in enumerate(pairs)
+    )
 
 
 def _n(value: float) -> str:
     """A coordinate in as few letters as the eye needs."""
-    return f"{value:.1f}".rstrip("0").rstrip(".")
+    text = f"{value:.1f}".rstrip("0").rstrip(".")
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text

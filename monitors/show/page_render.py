@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -180,6 +181,7 @@ def templates() -> Environment:
     found.filters |= {
         "iso": lambda moment: moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "utc": lambda moment: f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC",
+        "day": lambda moment, zone: f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d}",
         "number": lambda number: "" if number is None else f"{number:,}",
         "measure": lambda value: "" if value is None else number_text(value),
         "whole": lambda value: "" if value is None else f"{value:,.0f}",
@@ -191,6 +193,7 @@ def templates() -> Environment:
         "ended": _ended,
         "short": lambda text, room: text if len(text) <= room else f"{text[: room - 1]}…",
         "code": _code,
+        "breaks": _breaks,
         "web": is_web,
     }
     found.tests["web"] = is_web
@@ -206,6 +209,11 @@ def is_web(url: object) -> bool:
 def _code(text: str) -> Markup:
     """Words in backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704
+
+
+def _breaks(name: str) -> Markup:
+    """A long name may break after its dots and underscores."""
+    return Markup(re.sub(r"([._]+)", r"\1<wbr>", str(escape(name))))  # noqa: S704
 
 
 def _percent(share: float | None) -> str:

@@ -138,7 +138,10 @@ def rows_of(
     strips: Sequence[Strip],
     scans: int,
 ) -> list[DatasetRow]:
-    """A line per dataset, the worst first, then by name. `scans`: how many a strip has."""
+    """A line per dataset: the worst first, where people read before what it is made from, by name.
+
+    `scans`: how many a strip has.
+    """
     by_dataset: dict[str, list[Strip]] = {}
     for strip in strips:
         by_dataset.setdefault(strip.dataset, []).append(strip)
@@ -163,7 +166,11 @@ def rows_of(
         ):
             row = replace(row, is_told_elsewhere=is_quality_model(name))
         rows.append(row)
-    return sorted(rows, key=lambda row: (row.rank, row.name))
+    order = [each.value for each in reversed(Layer)]
+    return sorted(
+        rows,
+        key=lambda row: (row.rank, is_quality_model(row.name), order.index(row.layer), row.name),
+    )
 
 
 def _row(

@@ -85,6 +85,12 @@ class QuarantineView:
     reasons: tuple[Reason, ...]
     chart: charts.Chart | None
     limit: float | None
+    is_unread: bool = False
+    """It takes longer than a page may: nothing is known, which is not the same as nothing."""
+
+    @property
+    def is_worth_a_look(self) -> bool:
+        return bool(self.rates or self.reasons or self.is_unread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +273,7 @@ class Facts:
             more_segments=more,
             periods=tuple(self._periods_of(name)) if volumes else (),
             quarantine=tuple(
-                view for feed in feeds if (view := self.quarantine(feed)).rates or view.reasons
+                view for feed in feeds if (view := self.quarantine(feed)).is_worth_a_look
             ),
             integrity=tuple(self.pages.integrity(name)) if has_chains else (),
             incidents=tuple(self._incidents_of(name, set(ids))),
@@ -286,18 +292,23 @@ class Facts:
 
     def quarantine(self, feed: str) -> QuarantineView:
         if feed not in self._quarantine:
+            self._quarantine[feed] = self._read_quarantine(feed)
+        return self._quarantine[feed]
+
+    def _read_quarantine(self, feed: str) -> QuarantineView:
+        limits = [
+            check.expected_max
+            for check in self.checks
+            if check.check_id == f"{feed}.quarantine_rate"
+        ]
+        limit = limits[0] if limits else None
+        try:
             rates = self.pages.quarantine_rates(feed, LOADS)
             reasons = self.pages.quarantine_reasons(feed, self.since, REASONS)
-            limits = [
-                check.expected_max
-                for check in self.checks
-                if check.check_id == f"{feed}.quarantine_rate"
-            ]
-            limit = limits[0] if limits else None
-            self._quarantine[feed] = QuarantineView(
-                feed, tuple(rates), tuple(reasons), charts.quarantine(rates, limit), limit
-            )
-        return self._quarantine[feed]
+        except TimeoutError:
+            return QuarantineView(feed, (), (), None, limit, is_unread=True)
+        chart = charts.quarantine(rates, limit)
+        return QuarantineView(feed, tuple(rates), tuple(reasons), chart, limit)
 
     def _rows(
         self, checks: Sequence[CheckNow], histories: Mapping[tuple[str, str], CheckHistory]

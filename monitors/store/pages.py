@@ -273,7 +273,10 @@ class Pages:
         return dict(self._rows("page_feeds"))
 
     def quarantine_rates(self, feed: str, limit: int) -> list[Rate]:
-        """The oldest first; empty where the model was never built or may not be read."""
+        """The oldest first; empty where the model was never built or may not be read.
+
+        Raises TimeoutError when the server's `statement_timeout` ends it.
+        """
         rows = self._of_model("quarantine_rates", "page_quarantine_rates", feed=feed, limit=limit)
         return [
             Rate(run_id, loaded_at, int(read), int(rejected), float(rate))
@@ -281,7 +284,10 @@ class Pages:
         ]
 
     def quarantine_reasons(self, feed: str, since: datetime, limit: int) -> list[Reason]:
-        """The most frequent first; empty where the ledger was never built or may not be read."""
+        """The most frequent first; empty where the ledger was never built or may not be read.
+
+        Raises TimeoutError when the server's `statement_timeout` ends it.
+        """
         rows = self._of_model(
             "ledger", "page_quarantine_reasons", feed=feed, since=since, limit=limit
         )
@@ -317,6 +323,8 @@ class Pages:
             psycopg.errors.UndefinedTable,
         ):
             return []
+        except psycopg.errors.QueryCanceled as error:
+            raise TimeoutError(f"{relation}: {error}") from None
 
     def _rows(self, name: str, /, **values: Any) -> list[Any]:
         text = statement(name)
