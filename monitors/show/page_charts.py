@@ -366,7 +366,7 @@ def _band(steps: Sequence[tuple[float, float, float]]) -> str:
 def _without_between(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Without points that stand on a level line between their neighbours."""
     kept = points[:1]
-    for point, following in zip(points[1:], points[2:], strict=False):
+    for point, following in pairwise(points[1:]):
         before = kept[-1]
         is_level = before[1] == point[1] == following[1]
         is_between = (point[0] - before[0]) * (following[0] - point[0]) >= 0

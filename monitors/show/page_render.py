@@ -203,7 +203,10 @@ def templates() -> Environment:
 
 def is_web(url: object) -> bool:
     """Whether it may become a link: only what a browser opens as a page."""
-    return isinstance(url, str) and urlsplit(url).scheme in ("http", "https")
+    try:
+        return isinstance(url, str) and urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        return False
 
 
 def _code(text: str) -> Markup:
