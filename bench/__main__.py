@@ -20,8 +20,10 @@ from bench import (
     load,
     registers,
     report,
+    scan,
     scd2,
     start,
+    volume,
 )
 from bench.figure import Figure, Options
 from monitors import log
@@ -39,6 +41,9 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "registers": registers.registers,
     "scd2_history": history.daily_extract,
     "facts": facts.daily_run,
+    "scan_checks": scan.checks,
+    "scan_fixed": scan.fixed,
+    "volume_model": volume.volume_model,
     "dbt_results": artifacts.read_results,
     "report": report.report,
 }

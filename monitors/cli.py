@@ -14,12 +14,16 @@ from typing import Any
 import click
 
 from monitors import (
+    cli_backtest,
     cli_channels,
     cli_checks,
     cli_db,
     cli_deliveries,
+    cli_exec,
+    cli_export,
     cli_incidents,
     cli_init,
+    cli_landing,
     cli_notify,
     cli_purge,
     cli_quarantine,
@@ -256,14 +260,18 @@ def _on_sigterm(_number: int, _frame: Any) -> None:
     raise SystemExit(int(ExitCode.TERMINATED))
 
 
+cli.add_command(cli_backtest.backtest)
 cli.add_command(cli_channels.channels)
 cli.add_command(cli_checks.checks)
 cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)
 cli.add_command(cli_db.db)
 cli.add_command(cli_deliveries.deliveries)
+cli.add_command(cli_exec.exec_)
+cli.add_command(cli_export.export)
 cli.add_command(cli_incidents.incidents)
 cli.add_command(cli_init.init)
+cli.add_command(cli_landing.landing)
 cli.add_command(cli_notify.notify)
 cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)

@@ -87,10 +87,13 @@ def snooze(incident: int, duration: str, by: str | None, why: str) -> ExitCode:
 
 @incidents.command()
 @click.argument("incident", type=int)
+@click.option(
+    "--known-bad", is_flag=True, help="Keep its anomalous hours or days out of what is usual."
+)
 @_deciding
-def resolve(incident: int, by: str | None, why: str) -> ExitCode:
+def resolve(incident: int, known_bad: bool, by: str | None, why: str) -> ExitCode:
     """Say that INCIDENT is over; a check of it that is red in the next run reopens it."""
-    _desk().resolve(incident, by=by, why=why)
+    _desk().resolve(incident, by=by, why=why, known_bad=known_bad)
     click.echo(f"incident {incident} is resolved; `rampart notify` tells the channels")
     return ExitCode.OK
 

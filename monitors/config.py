@@ -13,6 +13,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field, ValidationError
 
 from monitors.config_alerts import Alerts, Channels, Heartbeat
+from monitors.config_exports import Export
 from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, Thresholds
 from monitors.config_file import YamlFile, explain, one_line, read_yaml, wrong
 from monitors.config_serve import Serve
@@ -27,7 +28,7 @@ Environment = Literal["dev", "ci", "prod"]
 class Scan(Section):
     """How checks run."""
 
-    checks: tuple[str, ...] = ("monitors/checks/*.yml",)
+    checks: tuple[str, ...] = ("monitors/checks/*.yml", "monitors/checks/history/*.yml")
     """Globs of SodaCL files, relative to rampart.yml."""
     statement_timeout: Duration = timedelta(minutes=10)
     parallel: Annotated[int, Field(ge=1, le=32)] = 4
@@ -43,6 +44,8 @@ class Run(Section):
     """Commands, run in order in the folder of rampart.yml, unless a critical check is red."""
     report: OptionalFile = Path("target/rampart_report.html")
     """Where the report goes at the end, relative to rampart.yml; `off` writes none."""
+    on_red_landing: Literal["stop", "continue"] = "stop"
+    """Whether dbt builds although a required feed is red at its landing place."""
 
 
 class Retention(Section):
@@ -68,6 +71,7 @@ class Config(Section):
     alerts: Alerts = Alerts()
     heartbeat: Heartbeat | None = None
     serve: Serve = Serve()
+    exports: dict[str, Export] = Field(default_factory=dict)
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:
@@ -80,20 +84,6 @@ class Config(Section):
         """The calendar by which a feed's age is counted."""
         freshness = self.feed(name).freshness
         return self.calendars.get(freshness.calendar or "" if freshness else "", ALWAYS_OPEN)
-
-    def files_of(self, name: str) -> list[Path]:
-        """What lies in the landing place of a feed, in order of name."""
-        pattern = Path(self.feed(name).path).expanduser()
-        folder = Path(pattern.anchor) if pattern.is_absolute() else self.root
-        found = folder.glob(str(pattern.relative_to(folder) if pattern.is_absolute() else pattern))
-        landing = self.root / self.feed(name).folder
-        # what begins with a dot, a file or a folder on the way, somebody is still writing
-        return sorted(
-            path
-            for path in found
-            if not any(part[0] == "." for part in path.relative_to(landing).parts)
-            and path.is_file()
-        )
 
 
 def load_config(path: Path | None = None) -> Config:

@@ -6,9 +6,11 @@ from datetime import timedelta
 from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from monitors.config_landing import BARE, Landing
 from monitors.config_types import (
     ColumnName,
     Day,
@@ -94,8 +96,9 @@ class Feed(Section):
     format: Literal["csv", "jsonl", "json"]
     """`jsonl`: a JSON object per line. `json`: one per file, over as many lines as it likes."""
     path: Annotated[str, Field(min_length=1)]
-    """A glob, relative to rampart.yml; `**` stands for any folders. A delivery is named by what
-    follows the part without wildcards, so that equal names in two folders are two deliveries."""
+    """A glob, relative to rampart.yml, or a URL that fsspec knows (`s3://bucket/folder/*.csv`);
+    `**` stands for any folders. A delivery is named by what follows the part without wildcards, so
+    that equal names in two folders are two deliveries."""
     columns: tuple[ColumnName, ...] = ()
     """CSV columns that models rely on: the raw table has them even before the first file."""
     delimiter: Delimiter = ","
@@ -107,6 +110,26 @@ class Feed(Section):
     extract: Extract | None = None
     freshness: Freshness | None = None
     thresholds: Thresholds | None = None
+    landing: Landing = BARE
+
+    @field_validator("path")
+    @classmethod
+    def _url_is_plain(cls, path: str) -> str:
+        if "://" not in path:
+            return path
+        if "@" in urlsplit(path).netloc:
+            raise ValueError("a URL without a user or password: they come from the environment")
+        if place_of(path)[0].endswith("://"):
+            raise ValueError("a URL with a fixed part, like s3://bucket/folder/*.csv")
+        return path
+
+    @model_validator(mode="after")
+    def _sequence_is_in_the_names(self) -> Feed:
+        sequence = self.landing.sequence
+        needed = {"day": "%d", "hour": "%H"}.get(sequence or "", "")
+        if sequence and (self.moment is None or needed not in self.moment.format):
+            raise ValueError(f"a `moment` with {needed} for `landing.sequence: {sequence}`")
+        return self
 
     @model_validator(mode="after")
     def _breaker_can_count(self) -> Feed:
@@ -124,10 +147,9 @@ class Feed(Section):
         return self.format != "csv"
 
     @property
-    def folder(self) -> Path:
-        """Where it lands: the part of `path` without wildcards, relative like `path`."""
-        parts = Path(self.path).expanduser().parts[:-1]
-        return Path(*takewhile(lambda part: not set(part) & set("*?["), parts))
+    def is_remote(self) -> bool:
+        """Its files are read through fsspec, not as files of this machine."""
+        return "://" in self.path
 
     @property
     def schema_name(self) -> str:
@@ -136,3 +158,15 @@ class Feed(Section):
     @property
     def table_name(self) -> str:
         return self.table.split(".")[1]
+
+
+def place_of(path: str) -> tuple[str, str]:
+    """(the part without wildcards, the pattern below it) of a feed's path."""
+    if "://" in path:
+        scheme, _, rest = path.partition("://")
+        parts: tuple[str, ...] = tuple(rest.split("/"))
+        fixed = tuple(takewhile(lambda part: not set(part) & set("*?["), parts[:-1]))
+        return f"{scheme}://{'/'.join(fixed)}", "/".join(parts[len(fixed) :])
+    parts = Path(path).expanduser().parts
+    fixed = tuple(takewhile(lambda part: not set(part) & set("*?["), parts[:-1]))
+    return str(Path(*fixed)), "/".join(parts[len(fixed) :])

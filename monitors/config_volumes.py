@@ -22,7 +22,7 @@ Country = Annotated[str, AfterValidator(_country)]
 Every = Literal["hour", "day"]
 Method = Literal["model", "zscore"]
 
-REMEMBERED = {"day": timedelta(days=400), "hour": timedelta(days=120)}
+REMEMBERED = {"day": timedelta(days=400), "hour": timedelta(days=130)}
 
 
 class Volume(Section):
@@ -48,7 +48,7 @@ class Volume(Section):
     sensitivity: Annotated[float, Field(gt=0, le=10)] = 1.0
     """2 finds changes half as large, and more of chance."""
     remember: Duration | None = None
-    """How far back buckets are read at the first scan; 400 days, of hours 120 days."""
+    """How far back buckets are read at the first scan; 400 days, of hours 130 days."""
 
     @model_validator(mode="after")
     def _hours_are_no_zscore(self) -> Volume:

@@ -11,7 +11,7 @@ from pathlib import Path
 from monitors.commands.channels import faults_of, routing_text, unheard_of
 from monitors.config import Config, load_config
 from monitors.errors import RampartError
-from monitors.scan.checks_files import find_files, read_definitions
+from monitors.scan.checks_files import find_files, read_checks
 from monitors.store.migrate import available
 from monitors.warehouse.connection import connect, resolve_target, state_folder
 from monitors.warehouse.packages import packages_status
@@ -28,10 +28,13 @@ class Finding:
     what: str
     is_fine: bool
     said: str
+    is_warning: bool = False
+    """It works, and is probably not what was meant."""
 
     @property
     def line(self) -> str:
-        return f"{'ok   ' if self.is_fine else 'WRONG'} {self.what}: {self.said}"
+        word = "warn " if self.is_warning else "ok   " if self.is_fine else "WRONG"
+        return f"{word} {self.what}: {self.said}"
 
 
 def examine(config_path: Path | None) -> list[Finding]:
@@ -43,7 +46,7 @@ def examine(config_path: Path | None) -> list[Finding]:
         return [*findings, Finding("configuration", False, str(error))]
     feeds = ", ".join(config.feeds) or "no feed: `rampart load` has nothing to do"
     findings.append(Finding("configuration", True, f"{config.root}/rampart.yml: {feeds}"))
-    findings += [_dbt_project(config), _packages(config), _checks(config)]
+    findings += [_dbt_project(config), _packages(config), *_checks(config)]
     findings += [*_channels(config), _space(config)]
     try:
         target = resolve_target(config.root)
@@ -93,15 +96,20 @@ def _packages(config: Config) -> Finding:
     return Finding("dbt packages", True, status.message)
 
 
-def _checks(config: Config) -> Finding:
+def _checks(config: Config) -> list[Finding]:
+    """How many there are, each that cannot be evaluated, and each that says what nobody means."""
     try:
-        definitions = read_definitions(find_files(config.root, config.scan.checks))
+        checks = read_checks(find_files(config.root, config.scan.checks))
     except RampartError as error:
-        return Finding("checks", False, str(error))
+        return [Finding("checks", False, str(error))]
     where = ", ".join(config.scan.checks)
-    if not definitions:
-        return Finding("checks", False, f"none in {where}; a scan without checks is red")
-    return Finding("checks", True, f"{len(definitions)} in {where}")
+    count = len(checks.definitions) - len(checks.problems)
+    said = f"{count} in {where}" if count else f"none in {where}; a scan without checks is red"
+    return [
+        Finding("checks", count > 0, said),
+        *(Finding("checks", False, each.problem) for each in checks.problems),
+        *(Finding("checks", True, str(each), is_warning=True) for each in checks.warnings),
+    ]
 
 
 def _channels(config: Config) -> list[Finding]:

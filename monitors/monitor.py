@@ -13,7 +13,8 @@ import psycopg
 from monitors import log as logs
 from monitors.alert.lines import alert_line
 from monitors.commands.audit import audit_tables
-from monitors.commands.build import build_models
+from monitors.commands.build import build_models, skip_build
+from monitors.commands.landing import show_landing
 from monitors.commands.load import ProgressFactory, load_feeds
 from monitors.commands.record import job_result, record_jobs
 from monitors.commands.report import make_report
@@ -44,6 +45,11 @@ class DataMonitor(Runner):
         for name in names:
             self.config.feed(name)
         return self._watched("load", lambda store: load_feeds(self, store, names, paths, progress))
+
+    def landing(self, feed: str | None = None) -> Verdict:
+        """What lies where one feed lands, or all; nothing is loaded and nothing recorded."""
+        names = [feed] if feed else list(self.config.feeds)
+        return show_landing(self, names)
 
     def build(self, select: Sequence[str] = (), *, full_refresh: bool = False) -> Verdict:
         """`dbt build`, recorded."""
@@ -103,7 +109,11 @@ class DataMonitor(Runner):
 
     def _run(self, store: Store, progress: ProgressFactory | None) -> Verdict:
         verdict = load_feeds(self, store, list(self.config.feeds), (), progress)
-        verdict = verdict.plus(build_models(self, store, (), False))
+        stops = [why for each in verdict.loads if (why := each.stops)]
+        if stops and self.config.run.on_red_landing == "stop":
+            verdict = verdict.plus(skip_build(self, store, stops[0]))
+        else:
+            verdict = verdict.plus(build_models(self, store, (), False))
         verdict = verdict.plus(scan_checks(self, store, (), None))
         critical = [result for result in verdict.results if result.is_critical]
         if self.config.run.then and critical:

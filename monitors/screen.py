@@ -47,24 +47,17 @@ def summary(verdict: Verdict) -> str:
     """What arrived, what was built, what is red and why; ends with a line end."""
     lines: list[str] = []
     lines += [_load_line(each) for each in verdict.loads]
-    if verdict.build_exit_code is not None:
+    if verdict.build_skipped is not None:
+        lines.append(f"built    not: {verdict.build_skipped}")
+    elif verdict.build_exit_code is not None:
         lines.append(
             "built    " + ("with failures" if verdict.build_exit_code else "without a failure")
         )
     if verdict.scanned:
         lines.append(f"checked  {counts(verdict.results)}")
-        now = datetime.now(timezone.utc)
-        for result in verdict.red:
-            since = verdict.red_since.get((result.check_id, result.segment or ""))
-            first, *rest = explain(result, since, now)
-            lines += ["", f"  {first}", *(f"    {line}" for line in rest)]
-        others = [each for each in verdict.results if each.status in (Status.WARN, Status.BLIND)]
-        lines += [f"  {each.status.value}: {each.check_id}: {each.message}" for each in others]
-        lines += [
-            f"  muted {each.muted}: {each.check_id}: {each.message} [{each.status.value}]"
-            for each in verdict.results
-            if each.is_failed and each.muted
-        ]
+        lines += [_not_expected_line(*each) for each in verdict.not_expected]
+    lines += _findings(verdict)
+    if verdict.scanned:
         lines += _score_lines(verdict.scores)
         if verdict.health is not None:
             lines.append(f"health   {verdict.health.state}: {verdict.health.reason}")
@@ -80,6 +73,41 @@ def summary(verdict: Verdict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def each_result(verdict: Verdict) -> str:
+    """Every result on a line of its own, the worst first, the same status in order of id."""
+    found = sorted(verdict.results, key=lambda each: (each.status.rank, each.check_id))
+    lines = [
+        f"{'blocked' if each.blocked_by else each.status.value:<8} {each.check_id}: {each.message}"
+        for each in found
+    ]
+    lines.append(counts(verdict.results))
+    return "\n".join(lines) + "\n"
+
+
+def _findings(verdict: Verdict) -> list[str]:
+    """Five lines for each red check, one for each that warns or is blind."""
+    lines: list[str] = []
+    now = datetime.now(timezone.utc)
+    for result in verdict.red:
+        since = verdict.red_since.get((result.check_id, result.segment or ""))
+        first, *rest = explain(result, since, now)
+        lines += ["", f"  {first}", *(f"    {line}" for line in rest)]
+    others = [each for each in verdict.results if each.status in (Status.WARN, Status.BLIND)]
+    lines += [f"  {each.status.value}: {each.check_id}: {each.message}" for each in others]
+    lines += [f"  warning: {each}" for each in verdict.warnings]
+    lines += [
+        f"  muted {each.muted}: {each.check_id}: {each.message} [{each.status.value}]"
+        for each in verdict.results
+        if each.is_failed and each.muted
+    ]
+    return lines
+
+
+def _not_expected_line(feed: str, checks: int) -> str:
+    noun = "check" if checks == 1 else "checks"
+    return f"  not expected: {checks} {noun} of {feed}: optional, and nothing has ever come"
+
+
 def as_json(verdict: Verdict) -> str:
     """The same for machines: one object, keys are a contract."""
     found: dict[str, Any] = {
@@ -88,11 +116,14 @@ def as_json(verdict: Verdict) -> str:
         "status": verdict.status.value if verdict.scanned else None,
         "loads": [_load_object(each) for each in verdict.loads],
         "build_exit_code": verdict.build_exit_code,
+        "build_skipped": verdict.build_skipped,
+        "not_expected": [{"feed": feed, "checks": count} for feed, count in verdict.not_expected],
         "results": [asdict(each) for each in verdict.results],
         "scores": [asdict(each) for each in verdict.scores],
         "alerts": list(verdict.alerts),
         "health": asdict(verdict.health) if verdict.health else None,
         "report": verdict.report or None,
+        "warnings": list(verdict.warnings),
     }
     return json.dumps(found, default=str, indent=2) + "\n"
 
@@ -138,7 +169,8 @@ def _score(name: str, score: Score) -> str:
 
 def _load_line(each: FeedLoad) -> str:
     if each.is_absent:
-        return f"loaded   {each.feed}: no file"
+        waits = f", {len(each.skipped)} not whole yet" if each.skipped else ""
+        return f"loaded   {each.feed}: no file{waits}"
     old = len(each.files) - len(each.new)
     parts = [f"{len(each.new)} new {'file' if len(each.new) == 1 else 'files'}, {each.rows:,} rows"]
     if each.dead_letters:
@@ -148,6 +180,10 @@ def _load_line(each: FeedLoad) -> str:
         parts.append(f"{len(each.refused)} refused")
     if each.failed:
         parts.append(f"{len(each.failed)} failed")
+    if each.skipped:
+        first, why = each.skipped[0]
+        more = f" and {len(each.skipped) - 1} more" if each.skipped[1:] else ""
+        parts.append(f"not whole yet: {first}{more} ({why})")
     if old:
         parts.append(f"{old} loaded before")
     added = sorted({name for file in each.new for name in file.drift.added})
@@ -178,5 +214,6 @@ def _load_object(each: FeedLoad) -> dict[str, Any]:
             }
             for file in each.files
         ],
+        "skipped": [{"file": name, "why": why} for name, why in each.skipped],
         "failed": [{"file": path, "why": why} for path, why in each.failed],
     }

@@ -21,6 +21,10 @@ class FeedLoad:
     failed: tuple[tuple[str, str], ...] = ()
     """(file, why) of those that could not be loaded at all."""
     required: bool = True
+    skipped: tuple[tuple[str, str], ...] = ()
+    """(file, why) of those that are not whole yet and wait for a later run."""
+    results: tuple[CheckResult, ...] = ()
+    """What was found where the feed lands."""
 
     @property
     def new(self) -> list[Loaded]:
@@ -43,6 +47,18 @@ class FeedLoad:
         """There was no file at all, new or old."""
         return not self.files and not self.failed
 
+    @property
+    def stops(self) -> str | None:
+        """Why nothing should be built on what is here; None: nothing required is red at landing."""
+        if not self.required:
+            return None
+        red = next((each for each in self.results if each.is_red), None)
+        if red is not None:
+            return f"{red.check_id}: {red.message}"
+        return (
+            f"{self.feed}: no file has come, and the feed is required" if self.is_absent else None
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -54,7 +70,13 @@ class Verdict:
     results: tuple[CheckResult, ...] = ()
     red_since: dict[tuple[str, str], tuple[datetime, str]] = field(default_factory=dict)
     alerts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Checks that are valid and probably do not say what was meant: file, line, the right form."""
     build_exit_code: int | None = None
+    build_skipped: str | None = None
+    """Why nothing was built although a build was due."""
+    not_expected: tuple[tuple[str, int], ...] = ()
+    """(optional feed of which nothing has ever come, how many checks therefore cannot report)."""
     scanned: bool = False
     scores: tuple[Score, ...] = ()
     health: Health | None = None
@@ -82,9 +104,12 @@ class Verdict:
             results=self.results + other.results,
             red_since={**self.red_since, **other.red_since},
             alerts=self.alerts + other.alerts,
+            warnings=self.warnings + other.warnings,
             build_exit_code=self.build_exit_code
             if other.build_exit_code is None
             else other.build_exit_code,
+            build_skipped=self.build_skipped or other.build_skipped,
+            not_expected=self.not_expected + other.not_expected,
             scanned=self.scanned or other.scanned,
             scores=other.scores or self.scores,
             health=other.health or self.health,

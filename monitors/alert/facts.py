@@ -31,6 +31,8 @@ class Cause(str, Enum):
     """A delivery much smaller or larger than the ones before it."""
     CODE = "code"
     """A model upstream was changed since the last green run."""
+    OTHER_HANDS = "other hands"
+    """Nothing was loaded or built since it was green, and it is not green."""
     NEW_COLUMN = "new column"
     VERSION = "version"
     """dbt, Soda or Rampart, or the project's git revision."""
@@ -40,7 +42,7 @@ class Cause(str, Enum):
 
 CHANGES = (
     Cause.REFUSED, Cause.LOST_COLUMN, Cause.NEW_COLUMN, Cause.NO_DELIVERY, Cause.ODD_DELIVERY,
-    Cause.CODE, Cause.VERSION, Cause.DELIVERY,
+    Cause.CODE, Cause.VERSION, Cause.DELIVERY, Cause.OTHER_HANDS,
 )  # fmt: skip
 """What changed; the others are reasons."""
 

@@ -13,7 +13,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from monitors.alert.places import Places
-from monitors.alert.topics import EXPLAINS, LASTING, Topic, severity_of, topic_of, urgency
+from monitors.alert.topics import (
+    ABSENCE,
+    EXPLAINS,
+    LASTING,
+    OF_ONE_FEED,
+    Topic,
+    severity_of,
+    topic_of,
+    urgency,
+)
 from monitors.results import CheckResult, Severity, Status
 from monitors.store.incidents import Incident
 
@@ -77,8 +86,12 @@ def _order(result: CheckResult, places: Places) -> tuple[int, int, int, int, str
 def _explains(cause: Group, result: CheckResult, topic: Topic, place: str, places: Places) -> bool:
     if topic not in EXPLAINS[cause.topic]:
         return False
+    if cause.topic in OF_ONE_FEED and places.is_about_another_feed(result, cause.lead):
+        return False
     if places.is_below(place, cause.place):
         return True
+    if cause.topic is Topic.CONSERVATION and topic in ABSENCE:
+        return True  # it does not say where; what is old, few or empty in the same run does
     # without a place in common: what fails with the same words, or is silent together
     if cause.topic is Topic.ERROR and result.status is Status.ERROR:
         return same_words(cause.lead.message, result.message)

@@ -18,6 +18,8 @@ def alert_line(what: str, why: str) -> str:
 
 def result_line(result: CheckResult) -> str:
     """The alert line of one red check."""
+    if result.check_id.startswith("landing.") and result.check_id.endswith(".mount"):
+        return alert_line("mount failure", result.message)  # where comes first
     critical = " [critical]" if result.is_critical else ""
     rows = rows_text(result)
     counted = f", {rows}" if rows else ""

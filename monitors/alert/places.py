@@ -6,6 +6,7 @@ all of them, or, where the lineage knows no better, the dataset itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,8 @@ _MARTS = ("fact_", "fct_", "dim_")
 ARRIVAL = "arrival"
 """Above every feed: whether anybody loads anything."""
 
+_GONE = re.compile(r'relation "([^"]+)" does not exist')
+"""What Postgres says of a table or view that is not there."""
 _STOPS_EVERYTHING = ("job.load", "job.build", "job.run")
 
 
@@ -44,6 +47,11 @@ class Places:
         if result.check_id in _STOPS_EVERYTHING:
             return ARRIVAL
         node = self.lineage.node_of(result.dataset)
+        gone = _GONE.search(result.message)
+        if gone and (missing := self.lineage.node_of(gone[1])):
+            return missing  # the check stands elsewhere and reads it
+        if topic_of(result) in (Topic.ERROR, Topic.MISSING) and node is not None:
+            return node  # what it reads is broken or empty, wherever its feed stands
         if named and (node is None or len(self.feeds_above(node)) != 1):
             # a table that speaks of all feeds, asked about one of them
             return feed_place(named) if self._speaks_of_feeds(node) else node or result.dataset
@@ -56,6 +64,13 @@ class Places:
         named = self._named_feed(result)
         above = self.feeds_above(self.lineage.node_of(result.dataset))
         return named or (next(iter(above)) if len(above) == 1 else None)
+
+    def is_about_another_feed(self, result: CheckResult, other: CheckResult) -> bool:
+        """A check of a table that speaks of all feeds, and another check of another feed."""
+        ours, theirs = self.feed_of(result), self.feed_of(other)
+        if ours is None or theirs is None or ours == theirs:
+            return False
+        return self._speaks_of_feeds(self.lineage.node_of(result.dataset))
 
     def is_below(self, place: str, other: str) -> bool:
         """Whether `other` is what `place` is made from, or both are one place."""

@@ -32,10 +32,10 @@ class Topic(str, Enum):
     """A model of dbt that could not be built."""
     ERROR = "error"
     """A check that could not be evaluated."""
-    SCD = "scd"
-    """A version chain that is broken."""
     CONSERVATION = "conservation"
     """Rows lost or counted twice."""
+    SCD = "scd"
+    """A version chain that is broken."""
     QUARANTINE = "quarantine"
     """Too many rows or records that cannot be taken."""
     VOLUME = "volume"
@@ -55,6 +55,8 @@ class Topic(str, Enum):
         return list(Topic).index(self)
 
 
+ABSENCE = {Topic.VOLUME, Topic.FRESHNESS, Topic.MISSING}
+"""What rows that are not there look like, wherever they are missing."""
 _FOLLOW_FROM_DATA = {Topic.QUARANTINE, Topic.VOLUME, Topic.FRESHNESS, Topic.RULE, Topic.MISSING}
 _EVERYTHING = set(Topic) - {Topic.JOB, Topic.CHANNEL}
 
@@ -66,17 +68,19 @@ EXPLAINS: dict[Topic, set[Topic]] = {
     Topic.VALIDATION: {Topic.VALIDATION, Topic.MODEL, Topic.ERROR, *_FOLLOW_FROM_DATA},
     Topic.MODEL: _EVERYTHING - {Topic.LANDING, Topic.ARRIVAL},
     Topic.ERROR: {Topic.ERROR, Topic.MISSING},
-    Topic.SCD: {Topic.SCD, Topic.CONSERVATION, Topic.RULE},
-    Topic.CONSERVATION: {Topic.CONSERVATION},
+    Topic.SCD: {Topic.SCD, Topic.RULE},
+    Topic.CONSERVATION: {Topic.CONSERVATION, *ABSENCE},
     Topic.QUARANTINE: _FOLLOW_FROM_DATA,
     Topic.VOLUME: {Topic.VOLUME, Topic.FRESHNESS, Topic.RULE, Topic.MISSING},
     Topic.FRESHNESS: {Topic.VOLUME, Topic.FRESHNESS, Topic.RULE, Topic.MISSING},
-    Topic.RULE: {Topic.RULE, Topic.SCD},
+    Topic.RULE: {Topic.RULE, Topic.SCD, Topic.MISSING},
     Topic.MISSING: {Topic.MISSING},
     Topic.CHANNEL: set(),
 }  # fmt: skip
 """{a red check's topic: topics of checks downstream of it that it explains}."""
 
+OF_ONE_FEED = {Topic.LANDING, Topic.QUARANTINE, Topic.VOLUME, Topic.FRESHNESS, Topic.RULE}
+"""Causes that say nothing about what a table of all feeds says of another feed."""
 LASTING = {Topic.JOB, Topic.LANDING, Topic.ARRIVAL, Topic.MODEL, Topic.ERROR}
 """Causes that go on working: what turns red downstream in a later run is still their doing. What a
 later run finds beside rejected rows or a broken rule may have a cause of its own, and is told."""

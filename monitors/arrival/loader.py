@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -41,6 +40,7 @@ from monitors.arrival.records import (
     sha256_of,
     whole_records,
 )
+from monitors.arrival.storage import Source
 from monitors.config_feeds import Feed, Moment, Thresholds
 from monitors.log import get_logger
 from monitors.store.postgres import DeadLetter, Delivery, Store
@@ -82,7 +82,7 @@ def load_file(
     store: Store,
     feed_name: str,
     feed: Feed,
-    path: Path,
+    path: Source,
     *,
     name: str,
     thresholds: Thresholds,
@@ -143,19 +143,25 @@ def load_file(
     return Loaded(name, delivery, intake.drift, guessed, intake.null_shares())
 
 
-def moment_of(path: Path, moment: Moment | None) -> tuple[datetime, str]:
+def moment_of(path: Source, moment: Moment | None) -> tuple[datetime, str]:
     """(the moment a file speaks of in UTC, where it was read): its name, or else its file time."""
-    if moment is not None:
-        pattern = re.escape(moment.format)
-        for directive, digits in (("Y", 4), ("m", 2), ("d", 2), ("H", 2), ("M", 2), ("S", 2)):
-            pattern = pattern.replace(f"%{directive}", rf"\d{{{digits}}}")
-        for found in re.findall(f"(?={'(' + pattern + ')'})", path.name):
-            try:
-                read = datetime.strptime(found, moment.format).replace(tzinfo=timezone.utc)
-                return read + moment.offset, "name"
-            except (ValueError, OverflowError):
-                continue
+    if moment is not None and (stated := moment_in_name(path.name, moment)) is not None:
+        return stated, "name"
     return datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc), "file time"
+
+
+def moment_in_name(name: str, moment: Moment) -> datetime | None:
+    """The moment that a file's name states, its offset added; None when it states none."""
+    pattern = re.escape(moment.format)
+    for directive, digits in (("Y", 4), ("m", 2), ("d", 2), ("H", 2), ("M", 2), ("S", 2)):
+        pattern = pattern.replace(f"%{directive}", rf"\d{{{digits}}}")
+    for found in re.findall(f"(?={'(' + pattern + ')'})", name):
+        try:
+            read = datetime.strptime(found, moment.format).replace(tzinfo=timezone.utc)
+            return read + moment.offset
+        except (ValueError, OverflowError):
+            continue
+    return None
 
 
 def kind_of(name: str, feed: Feed) -> str:
@@ -208,7 +214,7 @@ class _Intake:
     def null_shares(self) -> dict[str, float]:
         return {name: round(self._empty[name] / self._sampled, 4) for name in self._empty}
 
-    def take(self, path: Path, progress: Progress | None) -> str | None:
+    def take(self, path: Source, progress: Progress | None) -> str | None:
         """Load everything that can be read; says why the file is not whole, if it is not."""
         batches = self._until_broken(self._batches(read_blocks(path, self.digest, progress)))
         batch = next(batches, None)
@@ -257,7 +263,7 @@ class _Intake:
             return None
         return Batch(rest, batch.first_line + used, batch.doubtful, batch.multiline)
 
-    def _finish_digest(self, path: Path) -> None:
+    def _finish_digest(self, path: Source) -> None:
         self.digest = hashlib.sha256()
         with path.open("rb") as file:
             while block := file.read(1 << 20):

@@ -16,8 +16,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
+
+from monitors.arrival.storage import Source
 
 BLOCK_BYTES = 128 * 1024
 """Small enough that Postgres parses one block while Python prepares the next."""
@@ -67,7 +68,7 @@ class GoodRecord:
 
 
 def read_blocks(
-    path: Path, digest: Any = None, progress: Callable[[int], None] | None = None
+    path: Source, digest: Any = None, progress: Callable[[int], None] | None = None
 ) -> Iterator[bytes]:
     """The content of a file in blocks, unpacked when it is gzip (by its first bytes, not its name).
 
@@ -102,7 +103,7 @@ def read_blocks(
             raise BrokenFile("the gzip data end in the middle")
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Source) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

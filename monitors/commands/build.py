@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from monitors import log as logs
-from monitors.alert.lines import result_line
+from monitors.alert.lines import alert_line, result_line
 from monitors.commands.dbt_results import build_source, results_of_run
 from monitors.commands.load import prepare_feeds
 from monitors.commands.record import record_results
@@ -38,6 +38,18 @@ def alone(runner: Runner, store: Store, job: Callable[[], Verdict]) -> Verdict:
             store.connection.rollback()
             store.unlock_builds()
             store.connection.commit()
+
+
+def skip_build(runner: Runner, store: Store, why: str) -> Verdict:
+    """The circuit breaker: nothing is built on what is not here, and the log says why."""
+    source = f"dbt build into {runner.target.name}.{runner.target.schema}"
+    log_id = store.start_stage("dbt", "build", "gold", source, "skipped")
+    counts = StageCounts(error_type="SKIPPED_RED_LANDING", error_message=why)
+    store.finish_stage(log_id, "skipped", counts)
+    store.connection.commit()
+    log.warning("build skipped", stage="build", reason=why)
+    line = alert_line("run stopped", f"{why}; not run: dbt build (`run: on_red_landing`)")
+    return Verdict(runner.run_id, ExitCode.RED, alerts=(line,), build_skipped=why)
 
 
 def take_turn(runner: Runner, store: Store) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from monitors.commands.runner import Runner
 from monitors.errors import UsageError
-from monitors.scan.checks_files import find_files, read_definitions
+from monitors.scan.checks_files import find_files, read_checks
 from monitors.store.history import BadPeriod, History, Mute
 from monitors.store.migrate import migrate
 from monitors.store.postgres import LatestVerdict, Store
@@ -119,7 +119,7 @@ class Desk(Runner):
         files = find_files(self.config.root, self.config.scan.checks)
         return {
             each.check_id: f"{each.path.relative_to(self.config.root)}:{each.line}"
-            for each in read_definitions(files)
+            for each in read_checks(files).definitions
         }
 
     def _refuse_unknown(self, check_id: str, store: Store) -> None:

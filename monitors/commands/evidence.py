@@ -7,6 +7,7 @@ read is named in the text, and neither stops the alert nor the run.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ STATEMENT_TIMEOUT = 3_000
 SAMPLES = 3
 ODD = 0.5
 """A delivery of which the records differ from the usual ones by this share is odd."""
+_OF_LATEST_LOAD = (Topic.QUARANTINE, Topic.VALIDATION)
 MANIFESTS = (Path("target") / "last_build" / "manifest.json", Path("target") / "manifest.json")
 
 
@@ -83,8 +85,18 @@ class Investigation:
         return connection
 
     def facts(self, change: Change, lead: CheckResult, now: datetime) -> Facts:
-        """Everything that the text of this incident may say."""
+        """Everything that the text of this incident may say; little when nothing can be read."""
         self._unreadable = []
+        try:
+            return self._gather(change, lead, now)
+        except (
+            Exception
+        ) as error:  # an alert that says little is better than a verdict that is lost
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            log.warning("evidence cannot be read", what="everything", reason=said)
+            return Facts(since=(now, self.runner.run_id), unreadable=(logs.masked(said),))
+
+    def _gather(self, change: Change, lead: CheckResult, now: datetime) -> Facts:
         streak = self._look("history", lambda: self._evidence.streak(*_key(lead)))
         last_green = (
             (streak.green_at, streak.green_run)
@@ -92,10 +104,11 @@ class Investigation:
             else None
         )
         topic = topic_of(lead)
-        findings, arrived = self._arrival(change, last_green)
+        findings, arrived = self._arrival(change, lead, last_green)
         findings += self._faults(topic)
         findings += self._code(lead, change, last_green)
         findings += self._versions(last_green)
+        findings += self._other_hands(lead, last_green)
         samples, note = self._samples(change, lead, findings, arrived)
         return Facts(
             since=(streak.red_at, streak.red_run)
@@ -115,7 +128,7 @@ class Investigation:
     # ---------------------------------------------------------------- what came
 
     def _arrival(
-        self, change: Change, last_green: tuple[datetime, str] | None
+        self, change: Change, lead: CheckResult, last_green: tuple[datetime, str] | None
     ) -> tuple[list[Finding], list[Arrived]]:
         """What its feeds brought since it was green: files, columns, letters, broken rules."""
         findings: list[Finding] = []
@@ -127,8 +140,9 @@ class Investigation:
                 look = partial(self._evidence.deliveries_since, feed, last_green[0])
                 since = self._list(feed, look)
             findings += self._deliveries(feed, since, latest, last_green is not None)
-            # rates speak of the latest load, whenever that was
-            judged = since or latest
+            # rates speak of the latest load, whenever that was; what stands in the marts by itself
+            # was there when they were green
+            judged = since or (latest if topic_of(lead) in _OF_LATEST_LOAD else [])
             findings += self._contents(feed, judged)
             if feed == change.feed:
                 arrived = judged
@@ -191,7 +205,8 @@ class Investigation:
         if "violations" in self._evidence.relations:
             for broken in self._list("rules", partial(self._evidence.rules, feed, ids)):
                 where = names.get(broken.delivery_id, f"delivery {broken.delivery_id}")
-                text = f"{broken.rows:,} rows break {broken.rule} in {where}"
+                rows = "1 row breaks" if broken.rows == 1 else f"{broken.rows:,} rows break"
+                text = f"{rows} {broken.rule} in {where}"
                 findings.append(Finding(Cause.RULE, text, broken.rows))
         return findings
 
@@ -209,7 +224,7 @@ class Investigation:
             return [
                 Finding(
                     Cause.FAULT,
-                    f"{abs(rows):,} {'rows' if grain == 'row' else 'cells'} of {name} ({feed})"
+                    f"{abs(rows):,} {grain}{'' if abs(rows) == 1 else 's'} of {name} ({feed})"
                     f" {'lost' if rows > 0 else 'counted twice'}",
                     int(abs(rows)),
                 )
@@ -217,10 +232,10 @@ class Investigation:
             ]
         if topic is Topic.SCD and "scd2_faults" in self._evidence.relations:
             faults = self._list("scd2 faults", self._evidence.scd2_faults)
-            return [
-                Finding(Cause.FAULT, f"{count:,} versions: {fault}", count)
-                for fault, count in faults
-            ]
+            if not faults:
+                return []
+            named = ", ".join(f"{fault} ({count:,})" for fault, count in faults)
+            return [Finding(Cause.FAULT, f"versions: {named}", sum(n for _, n in faults))]
         return []
 
     def _code(
@@ -266,6 +281,17 @@ class Investigation:
             found.append(Finding(Cause.VERSION, text))
         return found
 
+    def _other_hands(
+        self, lead: CheckResult, last_green: tuple[datetime, str] | None
+    ) -> list[Finding]:
+        if last_green is None:
+            return []
+        look = partial(self._evidence.was_idle_since, last_green[0])
+        if not self._look("stages", look):
+            return []
+        said = f"nothing was loaded or built since it was green: other hands were at {lead.dataset}"
+        return [Finding(Cause.OTHER_HANDS, f"{said}, or time alone")]
+
     # ---------------------------------------------------------------- samples
 
     def _samples(
@@ -304,7 +330,7 @@ class Investigation:
         named = likeliest(topic_of(lead), findings)
         if change.feed is None or named is None or named.cause is not Cause.RULE or not arrived:
             return []
-        rule = named.text.split(" break ", 1)[1].split(" in ", 1)[0]
+        rule = re.split(r" breaks? ", named.text, maxsplit=1)[1].split(" in ", 1)[0]
         ids = [each.delivery_id for each in arrived]
         table = self.runner.config.feed(change.feed).table
         ledger = Decisions(self.connection, "quarantine")

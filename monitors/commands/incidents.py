@@ -15,6 +15,7 @@ from monitors.alert.message import Message
 from monitors.commands.record import enqueue
 from monitors.commands.runner import Runner
 from monitors.errors import UsageError
+from monitors.store.history import History
 from monitors.store.incidents import Event, Incident, IncidentCheck, Incidents
 from monitors.store.migrate import migrate
 from monitors.store.outbox import Outbox
@@ -80,8 +81,13 @@ class IncidentDesk(Runner):
                 raise self._refused(incidents, incident_id)
             store.connection.commit()
 
-    def resolve(self, incident_id: int, *, by: str | None = None, why: str = "") -> None:
-        """Somebody says it is over; a check that is red again reopens it. Raises UsageError."""
+    def resolve(
+        self, incident_id: int, *, by: str | None = None, why: str = "", known_bad: bool = False
+    ) -> None:
+        """Somebody says it is over; a check that is red again reopens it. Raises UsageError.
+
+        `known_bad`: the hours or days that were anomalous stay out of what is usual from now on.
+        """
         now, who = self.now(), by or _user()
         with self._store() as store:
             incidents = self._incidents(store)
@@ -92,9 +98,20 @@ class IncidentDesk(Runner):
                 raise self._refused(incidents, incident_id)
             about = About(incident_id, self.config.environment, self.run_id)
             enqueue(self, store, over(before, about, who, why, now), event_id, now)
+            if known_bad:
+                self._name_as_bad(store, incident_id, why, who)
             store.connection.commit()
 
     # ---------------------------------------------------------------- the pieces
+
+    def _name_as_bad(self, store: Store, incident_id: int, why: str, who: str) -> None:
+        history = History(store.connection, self.config.environment)
+        said = f"incident {incident_id}" + (f": {why}" if why else "")
+        if not history.name_incident_as_bad(incident_id, said, who):
+            raise UsageError(
+                f"incident {incident_id} is about no volume that was anomalous;"
+                " `rampart periods add` names a period by hand"
+            )
 
     @contextmanager
     def _store(self) -> Iterator[Store]:

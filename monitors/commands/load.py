@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import psycopg
 
 from monitors import log as logs
-from monitors.alert.lines import alert_line
-from monitors.arrival.loader import Loaded, load_file, moment_of
+from monitors.alert.lines import alert_line, result_line
+from monitors.arrival.landing import Look, with_load
+from monitors.arrival.loader import Loaded, load_file, moment_in_name
 from monitors.arrival.raw import ensure_table
-from monitors.commands.record import job_result, record_jobs
+from monitors.arrival.storage import LandedFile, has_changed, landed
+from monitors.commands.landing import look_at
+from monitors.commands.record import job_result, record_jobs, record_results
 from monitors.commands.runner import Runner
-from monitors.config_feeds import Feed
+from monitors.config_feeds import Feed, place_of
 from monitors.errors import ExitCode
 from monitors.results import CheckResult
 from monitors.store.postgres import StageCounts, Store
@@ -23,8 +27,18 @@ from monitors.verdict import FeedLoad, Verdict
 
 log = logs.get_logger("Monitor")
 
+NO_FILE = "no file matches its path"
+SKIPPED_NO_DATA = "SKIPPED_NO_DATA"
+"""What pipeline_logs says of an optional feed that brought nothing."""
+
 ProgressFactory = Callable[[str, int], Callable[[int], None]]
 """(file name, its bytes) -> a function that is told how many more bytes were read."""
+
+
+class StillGrowing(Exception):
+    """Somebody writes a file that was just read; it comes whole with a later run."""
+
+    why = "changed while it was read"
 
 
 def load_feeds(
@@ -34,12 +48,19 @@ def load_feeds(
     paths: Sequence[Path],
     progress: ProgressFactory | None,
 ) -> Verdict:
+    """Look at each landing place, then load what is whole; `paths` are loaded without a look."""
     prepare_feeds(runner, store)
     loads = tuple(_load_feed(runner, store, name, paths, progress) for name in names)
-    record_jobs(runner, store, [_job(runner, each) for each in loads])
+    results = tuple(result for each in loads for result in each.results)
+    record_results(runner, store, results, runner.now())
+    jobs = [job(runner, each) for each in loads for job in (_job, _arrival)]
+    record_jobs(runner, store, jobs)
     alerts = [line for each in loads for line in _load_alerts(each)]
     code = ExitCode.RED if alerts else ExitCode.OK
-    return Verdict(runner.run_id, code, loads=loads, alerts=tuple(alerts))
+    since = store.red_since(each.check_id for each in results if each.is_red)
+    return Verdict(
+        runner.run_id, code, loads=loads, results=results, red_since=since, alerts=tuple(alerts)
+    )
 
 
 def prepare_feeds(runner: Runner, store: Store) -> None:
@@ -58,20 +79,53 @@ def _load_feed(
     progress: ProgressFactory | None,
 ) -> FeedLoad:
     feed = runner.config.feed(name)
-    files = [Path(path) for path in paths] or runner.config.files_of(name)
+    seen = _named(runner, feed, paths) if paths else look_at(runner, store.connection, name)
     loaded: list[Loaded] = []
     failed: list[tuple[str, str]] = []
-    for path in in_order_of_arrival(files, feed):
+    skipped: list[tuple[str, str]] = list(seen.skipped)
+    for file in in_order_of_arrival(seen.files, feed):
+        if file.name in seen.unchanged:
+            loaded.append(Loaded(file.name, None))
+            continue
         try:
-            loaded.append(_load_one(runner, store, name, feed, path, progress))
+            loaded.append(_load_one(runner, store, name, feed, file, progress))
+        except StillGrowing as error:
+            skipped.append((file.name, str(error)))
         except OSError as error:
-            failed.append((str(path), error.strerror or str(error)))
+            failed.append((str(file.source), error.strerror or str(error)))
         except psycopg.errors.UniqueViolation as error:
-            failed.append((str(path), str(error).splitlines()[0]))
-    if not files:
-        store.start_stage(name, "load", "bronze", feed.path, "skipped")
-        store.connection.commit()
-    return FeedLoad(name, tuple(loaded), tuple(failed), feed.required)
+            failed.append((str(file.source), str(error).splitlines()[0]))
+    results = _results_after(seen, loaded, skipped)
+    done = FeedLoad(name, tuple(loaded), tuple(failed), feed.required, tuple(skipped), results)
+    if done.is_absent:
+        _record_absence(store, done, feed)
+    store.connection.commit()
+    return done
+
+
+def _results_after(
+    seen: Look, loaded: Sequence[Loaded], skipped: Sequence[tuple[str, str]]
+) -> tuple[CheckResult, ...]:
+    """What the look found, and what only the load could see."""
+    zero = {each.name for each in seen.files if not each.size}  # said by the look already
+    empty = [each.name for each in loaded if each.delivery and not each.delivery.records]
+    growing = [name for name, why in skipped if why == StillGrowing.why]
+    return with_load(seen.results, growing, [name for name in empty if name not in zero])
+
+
+def _record_absence(store: Store, done: FeedLoad, feed: Feed) -> None:
+    """No file: a required feed has failed, an optional one is skipped."""
+    log_id = store.start_stage(done.feed, "load", "bronze", feed.path, "skipped")
+    status, error_type = ("failed", "NO_DATA") if done.required else ("skipped", SKIPPED_NO_DATA)
+    counts = StageCounts(rows_read=0, rows_written=0, error_type=error_type, error_message=NO_FILE)
+    store.finish_stage(log_id, status, counts)
+    log.info("no data", feed=done.feed, status=status, error_type=error_type)
+
+
+def _named(runner: Runner, feed: Feed, paths: Sequence[Path]) -> Look:
+    """Files that a person named: whatever they look like, they are meant."""
+    named = [Path(path) for path in paths]
+    return Look(tuple(landed(path, _delivery_name(runner, feed, path)) for path in named))
 
 
 def _load_one(
@@ -79,34 +133,44 @@ def _load_one(
     store: Store,
     name: str,
     feed: Feed,
-    path: Path,
+    file: LandedFile,
     progress: ProgressFactory | None,
 ) -> Loaded:
-    """One file, one transaction: its rows, its delivery and its log row commit together."""
+    """One file, one transaction: its rows, its delivery and its log row commit together.
+
+    Raises StillGrowing when the file was changed while it was read; nothing of it is loaded then.
+    """
     connection = store.connection
+    path = file.source
     log_id = store.start_stage(name, "load", "bronze", path.name)
     connection.commit()
     try:
         with logs.stage(log, "load", feed=name, source=path.name) as metrics:
-            told = progress(path.name, path.stat().st_size) if progress else None
+            before = path.stat()
+            told = progress(path.name, before.st_size) if progress else None
             loaded = load_file(
                 store,
                 name,
                 feed,
                 path,
-                name=_delivery_name(runner, feed, path),
+                name=file.name,
                 thresholds=feed.thresholds or runner.config.thresholds,
                 progress=told,
             )
-            metrics.update(_load_metrics(loaded))
-            status = "succeeded" if loaded.delivery else "skipped"
-            store.finish_stage(log_id, status, _load_counts(loaded))
-            connection.commit()
+            is_growing = loaded.delivery is not None and has_changed(path, before)
+            metrics.update({"still_growing": True} if is_growing else _load_metrics(loaded))
+            if not is_growing:
+                status = "succeeded" if loaded.delivery else "skipped"
+                store.finish_stage(log_id, status, _load_counts(loaded))
+                connection.commit()
+        if is_growing:
+            raise StillGrowing(StillGrowing.why)
     except BaseException as error:
         if not connection.closed:
             connection.rollback()
             counts = StageCounts(error_type=type(error).__name__, error_message=str(error))
-            store.finish_stage(log_id, "failed", counts)
+            status = "skipped" if isinstance(error, StillGrowing) else "failed"
+            store.finish_stage(log_id, status, counts)
             connection.commit()
         raise
     return loaded
@@ -114,7 +178,7 @@ def _load_one(
 
 def _delivery_name(runner: Runner, feed: Feed, path: Path) -> str:
     """The file's path below the fixed part of the feed's pattern, or else its own name."""
-    base = (runner.config.root / feed.folder).resolve()
+    base = (runner.config.root / place_of(feed.path)[0]).resolve()
     full = path.resolve()
     return full.relative_to(base).as_posix() if full.is_relative_to(base) else path.name
 
@@ -122,13 +186,13 @@ def _delivery_name(runner: Runner, feed: Feed, path: Path) -> str:
 # -------------------------------------------------------------------- the pieces
 
 
-def in_order_of_arrival(files: Iterable[Path], feed: Feed) -> list[Path]:
-    """By the moment that the name states, then by path; missing files keep their place by path."""
+def in_order_of_arrival(files: Iterable[LandedFile], feed: Feed) -> list[LandedFile]:
+    """By the moment that the name states, or else the file's time; then by name."""
 
-    def key(path: Path) -> tuple[datetime, str]:
-        if feed.moment is None or not path.exists():
-            return datetime.min.replace(tzinfo=timezone.utc), path.as_posix()
-        return moment_of(path, feed.moment)[0], path.as_posix()
+    def key(file: LandedFile) -> tuple[datetime, str]:
+        if feed.moment is None:
+            return datetime.min.replace(tzinfo=timezone.utc), file.name
+        return moment_in_name(file.source.name, feed.moment) or file.modified, file.name
 
     return sorted(files, key=key)
 
@@ -174,14 +238,30 @@ def _job(runner: Runner, each: FeedLoad) -> CheckResult:
     )
 
 
+def _arrival(runner: Runner, each: FeedLoad) -> CheckResult:
+    """Whether a required feed has ever a file; an optional one may have none."""
+    feed = runner.config.feed(each.feed)
+    why = f"{each.feed}: {NO_FILE}, and the feed is required"
+    result = job_result(
+        f"landing.{each.feed}.arrived",
+        f"files of {each.feed} have arrived",
+        why if each.is_absent and each.required else None,
+        dataset=feed.table,
+    )
+    return replace(result, suite_name="landing")
+
+
 def _load_alerts(each: FeedLoad) -> list[str]:
-    lines = [alert_line("load failure", f"{each.feed}: {path}: {why}") for path, why in each.failed]
+    lines = [result_line(result) for result in each.results if result.is_red]
+    lines += [
+        alert_line("load failure", f"{each.feed}: {path}: {why}") for path, why in each.failed
+    ]
     lines += [
         alert_line("delivery refused", f"{each.feed}: {file.name}: {file.delivery.why}")
         for file in each.refused
         if file.delivery
     ]
     if each.is_absent and each.required:
-        why = f"{each.feed}: no file matches its path, and the feed is required"
+        why = f"{each.feed}: {NO_FILE}, and the feed is required"
         lines.append(alert_line("landing failure", why))
     return lines

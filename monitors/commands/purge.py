@@ -59,6 +59,7 @@ class Cleaner(Runner):
         steps: list[Callable[[], Iterable[Purged]]] = [
             lambda: [purge.logs(keep.logs)],
             lambda: purge.metrics(keep.metrics, self._buckets()),
+            lambda: purge.alerts(keep.metrics),
             lambda: [purge.dead_letters(keep.dead_letters)],
             lambda: [purge.runs(max(keep.logs, keep.metrics, keep.dead_letters))],
         ]

@@ -13,11 +13,12 @@ from typing import Protocol, TypeVar
 
 from monitors import log as logs
 from monitors.alert.heartbeat import beat
+from monitors.commands.journal import spool_folder, take_in_spool
 from monitors.config import Config, load_config
 from monitors.errors import ExitCode
 from monitors.store.migrate import migrate
 from monitors.store.postgres import RunContext, Store
-from monitors.warehouse.connection import connect, resolve_target
+from monitors.warehouse.connection import Connection, connect, resolve_target
 from monitors.warehouse.target import Target
 
 log = logs.get_logger("Monitor")
@@ -66,6 +67,7 @@ class Runner:
         self._has_run = True
         with connect(self.target) as connection:
             migrate(connection)
+            self._take_in_spool(connection)
             store = Store(connection, self.run_context())
             store.start_run(command)
             connection.commit()
@@ -88,16 +90,29 @@ class Runner:
         log.info("run finished", command=command, exit_code=int(exit_code))
         return verdict
 
+    def _take_in_spool(self, connection: Connection) -> None:
+        """Jobs that ran while the warehouse was away, and what their failures mean."""
+        if not spool_folder(self.config.root).is_dir():
+            return
+        from monitors.commands.job_verdicts import teller
+
+        take_in_spool(connection, self.config.root, teller(self))
+
     def run_context(self) -> RunContext:
-        return RunContext(
-            run_id=self.run_id,
-            environment=self.config.environment,
-            versions=_versions(),
-            git_revision=_git_revision(self.config.root),
-        )
+        return context_of(self.run_id, self.config)
 
 
 # -------------------------------------------------------------------- the pieces
+
+
+def context_of(run_id: str, config: Config | None) -> RunContext:
+    """What is noted with a run; `config` None: it has no project."""
+    return RunContext(
+        run_id=run_id,
+        environment=config.environment if config else "dev",
+        versions=_versions(),
+        git_revision=_git_revision(config.root) if config else None,
+    )
 
 
 def new_run_id(now: datetime) -> str:

@@ -29,7 +29,9 @@ def watched(runner: Runner, store: Store, command: str, job: Callable[[Store], V
         raise
     except Exception as error:
         if not store.connection.closed:
-            said = logs.masked(" ".join(str(error).split())) or type(error).__name__
+            # what the database adds in further lines is for the log
+            first = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+            said = logs.masked(first)
             try:
                 store.connection.rollback()
                 record_jobs(runner, store, [job_result(check_id, name, said)])

@@ -18,7 +18,7 @@ WHOLE = ""
 """The segment that stands for the whole table."""
 READ_AGAIN = {"day": timedelta(days=2), "hour": timedelta(hours=24)}
 """A load that was mended shows: what was counted last is counted again."""
-LOOKED_AT = {"day": timedelta(days=170), "hour": timedelta(days=90)}
+LOOKED_AT = {"day": timedelta(days=365), "hour": timedelta(days=130)}
 """How far back the model looks."""
 TimeType = Literal["date", "timestamp without time zone", "timestamp with time zone"]
 

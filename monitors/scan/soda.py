@@ -1,324 +1,312 @@
-"""Soda: run SodaCL files in this process, or take in what a plain `soda scan -srf FILE` wrote.
+"""Soda checks: datasets side by side, each check for itself, every one with a verdict.
 
-Both ways meet in `to_results`: the same JSON, the same verdicts.
+    definitions -> one Session per dataset -> queries -> values of the past -> verdicts, measured
+
+Soda gives the language, the metrics and the judging; parsing check by check, running and retrying
+the queries, and the history are ours (docs/decisions/0020).
 """
 
 from __future__ import annotations
 
-import json
-import logging
-import math
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
 
-import psycopg
-
-from monitors.errors import ChecksError
 from monitors.log import get_logger
-from monitors.results import (
-    Category,
-    CheckResult,
-    Layer,
-    Severity,
-    Status,
-    bounds_text,
-    number_text,
+from monitors.results import CheckResult
+from monitors.scan.checks_files import Checks, Definition, Section
+from monitors.scan.soda_verdicts import (
+    judged,
+    not_evaluated,
+    nothing_to_measure,
+    with_blindness,
+    with_counts,
+    with_evidence,
 )
-from monitors.scan.checks_files import Definition
-from monitors.warehouse.connection import Connection
-from monitors.warehouse.dbt import NO_TELEMETRY
+from monitors.store.history import MetricValue, PastValue
+from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.target import Target
+
+if TYPE_CHECKING:
+    from monitors.scan.soda_history import Asked, Past, Reader
+    from monitors.scan.soda_queries import Queries
+    from monitors.scan.soda_session import Prepared, Session
 
 log = get_logger("Soda")
 
-DATA_SOURCE = "rampart"
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How checks run."""
+
+    statement_timeout: timedelta = timedelta(minutes=10)
+    parallel: int = 4
+    """Datasets at once; each has a connection of its own."""
+    times: Mapping[str, str] = field(default_factory=dict)
+    """{dataset: the column that says when its rows are of}, where the check says nothing."""
+    feeds: Mapping[str, str] = field(default_factory=dict)
+    """{dataset: the feed whose newest delivery is its moment}, where the check says nothing."""
+    moments: Mapping[str, datetime | None] = field(default_factory=dict)
+    """{feed: the moment that its newest delivery speaks of, None when nothing has arrived}."""
 
 
-def run_files(
-    files: Iterable[Path], target: Target, statement_timeout: timedelta
-) -> dict[str, Any]:
-    """Run SodaCL files read-only; Soda's results as JSON-like values.
+@dataclass(frozen=True, slots=True)
+class SodaOutcome:
+    """What the checks said, in the order of the files, and what they measured on the way."""
 
-    Raises ChecksError when Soda cannot read a file.
+    results: tuple[CheckResult, ...] = ()
+    measured: tuple[MetricValue, ...] = ()
+
+
+@dataclass
+class _Report:
+    """One dataset's part; notes are logged by the thread that knows the run."""
+
+    results: list[tuple[Definition, CheckResult]] = field(default_factory=list)
+    measured: list[MetricValue] = field(default_factory=list)
+    notes: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+
+def run_checks(
+    checks: Checks,
+    target: Target,
+    settings: Settings,
+    *,
+    history: Reader | None,
+    moment: datetime,
+    now: datetime,
+) -> SodaOutcome:
+    """Every check of the files, read-only and in UTC; never raises for a check.
+
+    `moment` is what the data speak of where no feed says it; under it is remembered what was
+    measured, and checks of change are held against what `history` knows from before it. `now` is
+    the clock of freshness.
     """
-    with _quiet_soda(target, statement_timeout):
-        from soda.scan import Scan
+    definitions = [_with_known_feed(each, settings) for each in checks.definitions]
+    groups = _by_dataset([each for each in definitions if not each.problem], settings)
+    open_connections = _Connections(target)
+    known = [(each, not_evaluated(each, each.problem)) for each in definitions if each.problem]
+    reports = [_Report(known)]
+    if groups:
+        from monitors.scan.soda_history import Past
 
-        scan = Scan()
-        scan.set_data_source_name(DATA_SOURCE)
-        scan.set_scan_definition_name("rampart")
-        scan.disable_telemetry()
-        scan.add_configuration_yaml_str(_configuration(target))
-        scan.add_variables({})
-        for path in files:
-            scan.add_sodacl_yaml_file(str(path))
-        _refuse_unreadable(scan)
-        try:
-            scan.execute()
-            results: dict[str, Any] = scan.build_scan_results()
-        finally:
-            # Soda leaves its connection idle in transaction, and a later ALTER would hang.
-            for each in scan._data_source_scans:
-                if each.data_source.connection is not None:
-                    each.data_source.connection.close()
-    return results
+        with ThreadPoolExecutor(max_workers=min(settings.parallel, len(groups))) as pool:
+            try:
+                waiting = [
+                    pool.submit(
+                        _dataset,
+                        group,
+                        checks.sections,
+                        open_connections,
+                        settings,
+                        now,
+                        Past(history, at or moment),
+                    )
+                    for at, group in groups
+                ]
+                reports += [each.result() for each in waiting]
+            except BaseException:
+                for each in waiting:
+                    each.cancel()
+                open_connections.cancel()
+                raise
+    for said, details in (note for report in reports for note in report.notes):
+        log.warning(said, **details)
+    order = {id(each): index for index, each in enumerate(definitions)}
+    results = [pair for report in reports for pair in report.results]
+    results.sort(key=lambda pair: order[id(pair[0])])
+    measured = {
+        (each.metric_id, each.data_timestamp): each
+        for report in reports
+        for each in report.measured
+    }
+    return SodaOutcome(tuple(result for _, result in results), tuple(measured.values()))
 
 
-def read_results_file(path: Path) -> dict[str, Any]:
-    """What `soda scan -srf FILE` wrote. Raises ChecksError when it is something else."""
+def _feed_of(definition: Definition, settings: Settings) -> str | None:
+    return definition.attributes.get("feed") or settings.feeds.get(definition.dataset)
+
+
+def _with_known_feed(definition: Definition, settings: Settings) -> Definition:
+    feed = _feed_of(definition, settings)
+    if feed is None or feed in settings.moments or definition.problem:
+        return definition
+    known = ", ".join(sorted(settings.moments)) or "none"
+    said = f"{definition.where}: attribute `feed`: found `{feed}`, allowed is a feed: {known}"
+    return replace(definition, problem=said)
+
+
+def _by_dataset(
+    definitions: Sequence[Definition], settings: Settings
+) -> list[tuple[datetime | None, list[Definition]]]:
+    """[(the moment of the feed, checks that share their queries)]."""
+    groups: dict[tuple[Any, ...], tuple[datetime | None, list[Definition]]] = {}
+    for each in definitions:
+        alone = f"{each.path}:{each.header}" if each.kind == "each" else ""
+        moment = settings.moments.get(_feed_of(each, settings) or "")
+        groups.setdefault((each.dataset, alone, moment), (moment, []))[1].append(each)
+    return list(groups.values())
+
+
+class _Connections:
+    """Opens connections for the threads, and stops what runs on them when a person says so."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.stopped = Event()
+        self._open: list[Connection] = []
+        self._lock = Lock()
+
+    def open(self) -> Connection:
+        connection = connect(self.target, autocommit=True, read_only=True)
+        with self._lock:
+            self._open = [each for each in self._open if not each.closed]
+            self._open.append(connection)
+        return connection
+
+    def cancel(self) -> None:
+        self.stopped.set()
+        with self._lock:
+            for each in self._open:
+                if not each.closed:
+                    each.cancel()
+
+
+# -------------------------------------------------------------------- one dataset
+
+
+def _dataset(
+    definitions: Sequence[Definition],
+    sections: Sequence[Section],
+    connections: _Connections,
+    settings: Settings,
+    now: datetime,
+    past: Past,
+) -> _Report:
+    """The checks of one dataset; whatever happens, each has a verdict."""
+    from monitors.scan.soda_queries import Queries
+    from monitors.scan.soda_session import Session
+
+    report = _Report()
+    queries: Queries | None = None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ChecksError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ChecksError(
-            f"{path}: not JSON ({error}); needed is a `soda scan -srf` file"
-        ) from None
-    if not isinstance(found, dict) or not isinstance(found.get("checks"), list):
-        raise ChecksError(f"{path}: has no `checks`; needed is a `soda scan -srf` file")
+        session = Session(sections, now, past.moment)
+        timeout = settings.statement_timeout
+        queries = Queries(connections.open, session, timeout, connections.stopped)
+        prepared = [each for definition in definitions for each in session.prepare(definition)]
+        queries.run(list(session.queries()))
+        asked = _asked(prepared, session, queries, settings, past, report)
+        for each in prepared:
+            known = asked.get(id(each))
+            _report_on(each, known, queries, settings, past.moment, now, report)
+    except Exception as error:  # a lost server, or a bug: it stays with this dataset
+        done = {id(definition) for definition, _ in report.results}
+        report.results += [
+            (each, not_evaluated(each, " ".join(str(error).split())))
+            for each in definitions
+            if id(each) not in done
+        ]
+    finally:
+        if queries is not None:
+            queries.connection.close()
+    return report
+
+
+def _asked(
+    prepared: Sequence[Prepared],
+    session: Session,
+    queries: Queries,
+    settings: Settings,
+    past: Past,
+    report: _Report,
+) -> dict[int, Asked]:
+    """What the checks of change ask of the past, after what is lacking was computed."""
+    from monitors.scan.soda_history import why_not_computable
+
+    found: dict[int, Asked] = {}
+    for each in prepared:
+        for descriptor in each.check.historic_descriptors.values() if each.check else ():
+            metric = each.metrics[0]
+            found[id(each)] = asked = past.asked(each.of_table, metric, descriptor)
+            lacking = [at for at in asked.lacking() if not past.is_bad(asked, at)]
+            time = each.definition.attributes.get("time") or settings.times.get(asked.dataset)
+            why = why_not_computable(metric, time)
+            if lacking and why:
+                asked.why_not_computed = why
+            elif lacking:
+                each.past = {at: session.up_to(each, str(time), at) for at in lacking}
+    queries.run_within(session.past_queries())
+    for each in prepared:
+        if each.past:
+            _take_computed(each, found[id(each)], queries, report)
     return found
 
 
-def to_results(
-    soda: Mapping[str, Any], definitions: Iterable[Definition], counts: Connection
-) -> list[CheckResult]:
-    """Verdicts of every defined check: those that Soda could not evaluate are `error`.
+def _take_computed(each: Prepared, asked: Asked, queries: Queries, report: _Report) -> None:
+    """Values of moments at which there were rows; the others were before the dataset's time."""
+    from monitors.scan.soda_history import newest_first, remembered
 
-    `counts` is a read-only connection on which `attributes: counts:` queries run.
-    """
-    defined = {(each.path.name, each.line): each for each in definitions}
-    reported: dict[tuple[str, int], Mapping[str, Any]] = {}
-    for check in soda["checks"]:
-        location = check.get("location") or {}
-        reported[(Path(str(location.get("filePath"))).name, int(location.get("line") or 0))] = check
-    complaints = [
-        str(entry.get("message")).splitlines()[0]
-        for entry in soda.get("logs", [])
-        if str(entry.get("level")).lower() == "error"
-    ]
-    results = []
-    without_rows = _measured_nothing(soda)
-    for key, definition in defined.items():
-        check = reported.pop(key, None)
-        if check is None or check.get("outcome") is None:
-            results.append(_not_evaluated(definition, complaints, without_rows))
-        else:
-            results.append(_with_counts(_result(check, definition), counts))
-    results += [_result(check, _definition_of(check)) for check in reported.values()]
-    return results
+    for moment, (check, rows) in each.past.items():
+        metric = next(iter(check.metrics.values()))
+        why = queries.value_or_why(metric) or queries.value_or_why(rows)
+        if why:
+            asked.why_not_computed = f"a past day cannot be computed: {why}"
+            continue
+        value = remembered(asked.metric_id, asked.dataset, metric, moment, "recomputed")
+        if value is not None and rows.value:
+            report.measured.append(value)
+            known = PastValue(moment, value.value, None, "recomputed")
+            asked.values = newest_first([*asked.values, known])
 
 
-# -------------------------------------------------------------------- one verdict
+def _report_on(
+    each: Prepared,
+    asked: Asked | None,
+    queries: Queries,
+    settings: Settings,
+    moment: datetime,
+    now: datetime,
+    report: _Report,
+) -> None:
+    from monitors.scan.soda_history import metric_id, remembered
+
+    definition = each.of_table
+    result, why = with_counts(_verdict(each, definition, asked, queries, now), queries.one_row)
+    if why:
+        reason = {"check_id": result.check_id, "reason": why}
+        report.notes.append(("a counts query failed", reason))
+    result = with_blindness(with_evidence(result, queries.one_row), asked)
+    if each.table is not None:
+        result = replace(result, dataset=each.table, segment=each.table)
+    if settings.moments.get(_feed_of(definition, settings) or ""):
+        result = replace(result, data_timestamp=moment)
+    report.results.append((each.definition, result))
+    for metric in each.metrics:
+        if not queries.why_undefined(metric):
+            identity = metric_id(definition.dataset, metric)
+            value = remembered(identity, definition.dataset, metric, moment)
+            report.measured += [value] if value is not None else []
 
 
-def _result(check: Mapping[str, Any], definition: Definition) -> CheckResult:
-    attributes = definition.attributes
-    diagnostics = check.get("diagnostics") or {}
-    value = _number(diagnostics.get("value"))
-    low, high = _bounds(diagnostics.get("fail") or diagnostics.get("warn") or {})
-    status = {"pass": Status.PASS, "warn": Status.WARN, "fail": Status.FAIL}.get(
-        str(check.get("outcome")), Status.ERROR
-    )
-    metric = definition.metric.split("(")[0].strip()
-    severity = Severity(attributes.get("severity", "high"))
-    if status is Status.FAIL and _beyond(value, attributes.get("critical"), low, high):
-        severity = Severity.CRITICAL
-    return CheckResult(
-        check_id=definition.check_id,
-        check_name=definition.name,
-        suite_name=definition.suite,
-        dataset=definition.dataset,
-        column_name=check.get("column"),
-        segment=definition.segment,
-        status=status,
-        layer=Layer(attributes.get("layer", "gold")),
-        category=Category(attributes.get("category", "data_quality")),
-        severity=severity,
-        metric_name=metric,
-        metric_value=value,
-        numerator=value if metric.endswith("count") or metric == "failed rows" else None,
-        expected_min=low,
-        expected_max=high,
-        message=_message(str(attributes.get("label") or metric), value, low, high),
-        attributes=attributes,
-    )
-
-
-def _measured_nothing(soda: Mapping[str, Any]) -> set[str]:
-    """Checks, as they are written, whose query ran and gave null: there is nothing to measure."""
-    failed = {str(each.get("name")) for each in soda.get("queries", []) if each.get("exception")}
-    return {
-        name
-        for each in soda.get("metrics", [])
-        if each.get("value") is None
-        and (name := str(each.get("metricName")))
-        and not any(f"user_defined_query[{name}]" in query for query in failed)
-        and any(f"[{name}]" in str(query.get("name")) for query in soda.get("queries", []))
-    }
-
-
-def _not_evaluated(
-    definition: Definition, complaints: list[str], without_rows: set[str]
+def _verdict(
+    each: Prepared,
+    definition: Definition,
+    asked: Asked | None,
+    queries: Queries,
+    now: datetime,
 ) -> CheckResult:
-    """Soda says nothing at all of a check that it could not compute; we do."""
-    own = [text for text in complaints if definition.name in text or definition.metric in text]
-    why = (own or complaints or ["Soda reported nothing for this check"])[0]
-    attributes = definition.attributes
-    label = str(attributes.get("label") or definition.metric.split("(")[0].strip())
-    is_empty = definition.text in without_rows
-    return CheckResult(
-        check_id=definition.check_id,
-        check_name=definition.name,
-        suite_name=definition.suite,
-        dataset=definition.dataset,
-        segment=definition.segment,
-        status=Status.MISSING if is_empty else Status.ERROR,
-        layer=Layer(attributes.get("layer", "gold")),
-        category=Category(attributes.get("category", "data_quality")),
-        severity=Severity(attributes.get("severity", "high")),
-        metric_name=definition.metric.split("(")[0].strip(),
-        message=f"{label} has no value: nothing to measure yet"
-        if is_empty
-        else f"not evaluated: {why}",
-        attributes=attributes,
-    )
+    from monitors.scan.soda_judged import found_by
 
-
-def _with_counts(result: CheckResult, connection: Connection) -> CheckResult:
-    """The count and its base, by the check's `counts:` query; one column is the base alone."""
-    query = result.attributes.get("counts")
-    if not query:
-        return result
+    if each.problem:
+        return not_evaluated(definition, each.problem)
+    why = next(filter(None, map(queries.value_or_why, each.metrics)), "")
+    if why:
+        return not_evaluated(definition, why)
     try:
-        with connection.transaction():
-            row = connection.execute(str(query).encode()).fetchone()
-    except psycopg.Error as error:
-        log.warning("a counts query failed", check_id=result.check_id, reason=str(error).strip())
-        return result
-    values = row or (None, None)
-    numerator, denominator = values[:2] if len(values) > 1 else (result.metric_value, values[0])
-    return result.with_counts(_number(numerator), _number(denominator))
-
-
-def _message(label: str, value: float | None, low: float | None, high: float | None) -> str:
-    """`rate=0.0582 (max 0.05)`: the bound that is broken, or all of them when none is."""
-    if value is None:
-        return f"{label} has no value"
-    if high is not None and value > high:
-        low = None
-    elif low is not None and value < low:
-        high = None
-    allowed = bounds_text(low, high)
-    return f"{label}={number_text(value)}" + (f" ({allowed})" if allowed else "")
-
-
-def _bounds(conditions: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """(min, max) that still hold, from the conditions under which Soda calls it a failure.
-
-    A strict bound on whole numbers is written as the number that holds: `> 0` is at least 1.
-    """
-    low, high = conditions.get("lessThan"), conditions.get("greaterThan")
-    if low is None and (strict := conditions.get("lessThanOrEqual")) is not None:
-        low = strict + 1 if float(strict).is_integer() else strict
-    if high is None and (strict := conditions.get("greaterThanOrEqual")) is not None:
-        high = strict
-    return _number(low), _number(high)
-
-
-def _beyond(value: float | None, limit: Any, low: float | None, high: float | None) -> bool:
-    if value is None or limit is None:
-        return False
-    return value > float(limit) if high is not None else low is not None and value < float(limit)
-
-
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _definition_of(check: Mapping[str, Any]) -> Definition:
-    """A reported check whose file is not at hand: what the results say of it."""
-    location = check.get("location") or {}
-    identities = check.get("identities") or {}
-    attributes = {each["name"]: each["value"] for each in check.get("resourceAttributes") or []}
-    dataset = str(check.get("table") or "unknown")
-    name = str(check.get("name"))
-    return Definition(
-        path=Path(str(location.get("filePath") or "soda")),
-        line=int(location.get("line") or 0),
-        dataset=dataset,
-        segment=None,
-        text=name,
-        name=name,
-        check_id=str(
-            identities.get("v4") or check.get("source_identity") or check.get("identity") or name
-        ),
-        attributes=attributes,
-    )
-
-
-# -------------------------------------------------------------------- Soda itself
-
-
-def _configuration(target: Target) -> str:
-    """Soda reads `${NAME}` from the environment, so no secret stands in this text."""
-    return (
-        f"data_source {DATA_SOURCE}:\n  type: postgres\n  host: ${{RAMPART_HOST}}\n"
-        "  port: ${RAMPART_PORT}\n  username: ${RAMPART_USER}\n  password: ${RAMPART_PASSWORD}\n"
-        "  database: ${RAMPART_DBNAME}\n"
-    )
-
-
-def _refuse_unreadable(scan: Any) -> None:
-    errors = [entry for entry in scan._logs.logs if entry.level.name == "ERROR"]
-    if errors:
-        first = errors[0]
-        where = f"{first.location.file_path}:{first.location.line}: " if first.location else ""
-        raise ChecksError(f"{where}{str(first.message).splitlines()[0]}")
-
-
-@contextmanager
-def _quiet_soda(target: Target, statement_timeout: timedelta) -> Iterator[None]:
-    """No telemetry, no file in the home folder, read-only statements with a time limit."""
-    options = (
-        "-c default_transaction_read_only=on -c timezone=UTC"
-        f" -c statement_timeout={int(statement_timeout.total_seconds() * 1000)}"
-    )
-    before = dict(os.environ)
-    os.environ.update(target.environment())
-    os.environ.update({**NO_TELEMETRY, "PGOPTIONS": options, "PGAPPNAME": "rampart scan"})
-    logging.getLogger("soda").setLevel(logging.CRITICAL)
-    _seed_soda_settings()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-class _NoTelemetry:
-    """Soda's settings, in memory: it would write a file into the home folder when it finds none."""
-
-    settings: Mapping[str, Any] = {
-        "send_anonymous_usage_stats": False,
-        "user_cookie_id": "rampart",
-    }
-
-    send_anonymous_usage_stats = False
-    user_cookie_id = "rampart"
-
-    def get_value(self, key: str, default_value: Any = None) -> Any:
-        return self.settings.get(key, default_value)
-
-
-def _seed_soda_settings() -> None:
-    from soda.common.config_helper import ConfigHelper
-
-    ConfigHelper._ConfigHelper__instance = _NoTelemetry()
+        found = found_by(each.check, asked, now)
+    except Exception as error:
+        return not_evaluated(definition, " ".join(str(error).split()) or type(error).__name__)
+    return nothing_to_measure(definition) if found is None else judged(definition, found)

@@ -1,70 +1,53 @@
 """How many rows a bucket of time should have: expected value, bounds, score, and why.
 
-The model looks at the past of one series only and judges its latest bucket:
+The model (`volume_model`) looks at the past of one series only:
 
-- Counts are compared on a scale on which their noise is even (`_steady`).
-- A bucket is expected where the same hour or day of the week lay in the eight weeks before, by the
-  median, moved by what the latest day or week deviates from such medians.
-- The residuals of the past are the yardstick: part robust scale of the same phase, part a quantile
-  of them all (conformal, and rather of the side of the deviation), and never less than a few rows.
-- One bucket alone, and the sums over two and five, so that a slow decay or a small but lasting drop
-  shows. What one or two weeks ago was the same is no surprise: a timetable has changed.
+- A bucket is expected where the same hour or day of the week lay in the weeks before, moved by what
+  the latest buckets deviate from that; how much of it goes on, the series itself teaches.
+- The errors of such forecasts in the past are the yardstick: it is never shorter than a few rows.
+- One bucket alone, and steps two and five buckets ago, so that a slow decay or a small but lasting
+  drop shows. What one or two weeks ago was the same is no surprise: a timetable has changed.
 - An exact repeat of the bucket before counts as much as it is improbable: a source is stuck.
 - A zero where this phase never had one is an outage, on a holiday too.
 - Around public holidays the yardstick is longer, and such days stay out of the past, as do buckets
   that somebody knows to be bad.
+
+The plain rule |z| < 3 over the seven buckets before is there as a second method.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-Frequency = Literal["day", "hour"]
-Kind = Literal["level", "lasting", "repeat", "outage"]
+from monitors.scan import volume_model
+from monitors.scan.volume_model import LOOK_BACK, PERIOD, SHORTEST, Bools, Floats, Frequency, Places
 
-_OVERDISPERSION = 0.05
-"""Noise has the variance mean + 0.05 mean^2: of a count of 400 a fifth, of one of 4 a half."""
-_WEEKS = 8
-_SHORTEST = 6
-"""With fewer residuals there is no yardstick, and the model is blind."""
-_PERIOD = {"day": 7, "hour": 168}
-_LEVEL = {"day": 7, "hour": 24}
-_WINDOW = {"day": 99, "hour": 704}
-"""Buckets of the past that are looked at: 12 and 4 weeks, and what the first of them need."""
-_BLENDS = ((0.4, 0.0), (0.7, 0.0), (1.0, 0.0), (0.4, 0.3), (0.7, 0.3), (0.7, 0.6))
-"""How much of the latest level, and of the latest bucket's deviation from it, goes on; the series'
-own past chooses among them."""
-_NEAR_HOLIDAY, _HOLIDAY = 3.2, 5.0
-_PATIENCE = {"day": 1.0, "hour": 0.6}
-"""How much of the yardstick holds: 24 times as many buckets a day make their past the surer."""
-_ROBUST, _CONFORMAL, _QUANTILE = 4.5, 1.9, 0.97
-"""The yardstick: so many robust standard deviations, and so many times the quantile."""
-_SUMS = ((2, 1.0), (5, 0.75))
-"""Sums over so many buckets, and the length of their yardstick."""
-_MATERIAL = 10.0
-"""A deviation of fewer rows concerns nobody."""
-_MEMORY, _NEARNESS = (1, 2), 1.3
-"""Of one and of two weeks ago a bucket is near when it is this much nearer than of the median."""
-_REPEAT = 6.75
-"""A repeat counts when its probability is below exp(-6.75), about one in a thousand."""
-_CERTAIN = 1.33
-"""The score of an outage."""
-_LEAST_OUTAGE = 4.0
-"""Where fewer rows are expected, a zero is no outage."""
+Kind = Literal["level", "lasting", "repeat", "outage", "zscore"]
+Method = Literal["model", "zscore"]
+
+Z_BUCKETS, Z_LIMIT = 7, 3.0
+"""The plain rule: so many standard deviations (n - 1) of so many buckets."""
+FAR = 1000.0
+"""The score of a change after a history that never moved: beyond any sensitivity."""
+HISTORY_NEEDED: dict[Frequency, int] = {
+    frequency: period + SHORTEST[frequency] for frequency, period in PERIOD.items()
+}
+"""What the model needs before the bucket to be judged: three weeks of days, two of hours."""
+_EVIDENCE: tuple[Kind, ...] = ("level", "lasting", "repeat", "outage")
+_UNIT = {"day": "D", "hour": "h"}
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
     """Counts of one dataset and segment on a calendar: no bucket is left out, an empty one is 0.
 
-    All arrays have one entry per bucket, oldest first; the last is the one to be judged.
+    All arrays have one entry per bucket, oldest first; `judge_latest` judges the last. Raises
+    ValueError for arrays of different lengths, counts that are negative, NaN or infinite, and
+    starts that are not one day or one hour apart.
     """
 
     starts: NDArray[np.datetime64]
@@ -77,17 +60,61 @@ class Series:
     excluded: Bools | None = None
     """Buckets that somebody knows to be bad: they say nothing about what is usual."""
 
+    def __post_init__(self) -> None:
+        if self.frequency not in _UNIT:
+            raise ValueError(f"frequency: found `{self.frequency}`, allowed are day and hour")
+        for name in ("counts", "holiday", "near_holiday", "excluded"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.starts):
+                raise ValueError(
+                    f"{name}: found {len(values)} values for {len(self.starts)} buckets"
+                )
+        wrong = ~np.isfinite(self.counts) | (self.counts < 0)
+        if wrong.any():
+            place = int(np.argmax(wrong))
+            raise ValueError(
+                f"counts: found {self.counts[place]} at {self.starts[place]}, "
+                "allowed are finite numbers from 0"
+            )
+        apart = np.diff(self.starts.astype(f"datetime64[{_UNIT[self.frequency]}]").astype(int)) != 1
+        if apart.any():
+            place = int(np.argmax(apart))
+            raise ValueError(
+                f"starts: found {self.starts[place + 1]} after {self.starts[place]}, "
+                f"allowed is one {self.frequency} after the other, none left out"
+            )
+
+    def until(self, end: int, first: int = 0) -> Series:
+        """The buckets `first` to `end - 1`: as it was when the last of them had just come."""
+        part = slice(first, end)
+        return Series(
+            self.starts[part],
+            self.counts[part],
+            self.frequency,
+            *(
+                None if values is None else values[part]
+                for values in (self.holiday, self.near_holiday, self.excluded)
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the latest bucket should have been. It is anomalous when `score` is above 1."""
+    """What a bucket should have been. It is anomalous when `score` is above 1."""
 
     expected: float
     lower: float
     upper: float
+    """A bucket between `lower` and `upper` is not anomalous by itself; one outside is, unless one
+    or two weeks ago the same came."""
     score: float
     kind: Kind | None
-    """Which evidence spoke loudest: this bucket, sums, a repeat, a zero; None when it is blind."""
+    """Which evidence spoke loudest: this bucket, a step some buckets ago, a repeat, a zero, the
+    plain rule; None when it is blind."""
+    buckets: int = 1
+    """How many buckets, this the last, `lasting` evidence is about."""
+    change: float | None = None
+    """By which share of what is expected they deviate; None where nothing is expected."""
 
     @property
     def is_anomalous(self) -> bool:
@@ -99,7 +126,12 @@ class Judgement:
 
     @property
     def detectable_change(self) -> float | None:
-        """The smallest drop, as a share of what is expected, that this bucket would have shown."""
+        """The smallest drop, as a share of what is expected, that this bucket would have shown.
+
+        A drop, because rows that are lacking are what people wait for; the smallest rise is
+        `(upper - expected) / expected`, which is larger as a rule. 1 where no drop short of an
+        outage would have shown by itself, and perhaps not even that; None when nothing is expected.
+        """
         if self.is_blind or self.expected <= 0:
             return None
         return (self.expected - self.lower) / self.expected
@@ -108,234 +140,103 @@ class Judgement:
 BLIND = Judgement(np.nan, 0.0, np.inf, 0.0, None)
 
 
-def judge_latest(series: Series, sensitivity: float = 1.0) -> Judgement:
-    """Judge the last bucket by those before it; BLIND when these are too few.
+def judge_latest(series: Series, sensitivity: float = 1.0, method: Method = "model") -> Judgement:
+    """Judge the last bucket by those before it; BLIND when these are too few, or there is none.
 
     `sensitivity` divides the yardstick: 2 finds changes half as large, and more of chance.
     """
-    past = _Past.of(series)
-    if past is None:
-        return BLIND
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # medians of nothing are NaN on purpose
-        return past.judge(sensitivity)
+    last = len(series.counts)
+    return judge_all(series, last - 1, last, sensitivity, method)[0] if last else BLIND
 
 
-def _steady(counts: Floats | float) -> Floats:
-    """To a scale of even noise: root of small counts, logarithm of large ones.
+def judge_all(
+    series: Series,
+    start: int = 0,
+    stop: int | None = None,
+    sensitivity: float = 1.0,
+    method: Method = "model",
+) -> list[Judgement]:
+    """Judge the buckets from place `start` to before `stop`, each by those before it.
 
-    The variance-stabilising transform of the negative binomial (Anscombe 1948), with 3/8 added.
+    Gives what `judge_latest(series.until(place + 1))` gives for each place, in a small part of the
+    time. Raises ValueError for an unknown method, a sensitivity that is not above 0, and places
+    that are not in the series.
     """
-    shifted = np.maximum(counts, 0) + 0.375
-    return np.asarray(2 / np.sqrt(_OVERDISPERSION) * np.arcsinh(np.sqrt(_OVERDISPERSION * shifted)))
+    end = len(series.counts) if stop is None else stop
+    if not 0 <= start <= end <= len(series.counts):
+        raise ValueError(f"found buckets {start} to {end} of {len(series.counts)}")
+    if not 0 < sensitivity < np.inf:
+        raise ValueError(f"sensitivity: found {sensitivity}, allowed is a number above 0")
+    if method not in get_args(Method):
+        raise ValueError(f"method: found `{method}`, allowed are model and zscore")
+    judge = _by_model if method == "model" else _by_zscore
+    known = max(start, HISTORY_NEEDED[series.frequency] if method == "model" else Z_BUCKETS)
+    at = np.arange(known, end)
+    blind = [BLIND] * (end - start - len(at))
+    return blind + (judge(series, at, sensitivity) if len(at) else [])
 
 
-def _rows(steady: float) -> float:
-    """Back from the even scale to rows."""
-    root = np.sinh(max(steady, 0.0) * np.sqrt(_OVERDISPERSION) / 2)
-    return max(0.0, float(root**2 / _OVERDISPERSION - 0.375))
-
-
-def _same_phase(values: Floats, at: NDArray[np.int64], period: int, weeks: int) -> Floats:
-    """The median of `values` one, two ... `weeks` periods before each of `at`; NaN without any."""
-    places = at[:, None] - period * np.arange(1, weeks + 1)[None, :]
-    found = np.where(places >= 0, values[np.maximum(places, 0)], np.nan)
-    return np.asarray(np.nanmedian(found, axis=1))
-
-
-@dataclass(frozen=True)
-class _Past:
-    """A series prepared: on the even scale, with what may count as usual."""
-
-    counts: Floats
-    steady: Floats
-    usual: Floats
-    """As `steady`, NaN where a bucket says nothing about what is usual."""
-    at: NDArray[np.int64]
-    """The buckets that are looked at; the last is the one to be judged."""
-    phase: NDArray[np.int64]
-    holiday: Bools
-    near: Bools
-    odd: Bools
-    frequency: Frequency
-
-    @classmethod
-    def of(cls, series: Series) -> _Past | None:
-        length, period = len(series.counts), _PERIOD[series.frequency]
-        if length < period + 2:
-            return None
-        nowhere = np.zeros(length, dtype=bool)
-        holiday = nowhere if series.holiday is None else series.holiday
-        near = holiday if series.near_holiday is None else series.near_holiday | holiday
-        odd = near if series.excluded is None else near | series.excluded
-        steady = _steady(series.counts)
-        at = np.arange(max(period, length - _WINDOW[series.frequency]), length)
-        hours = series.starts.astype("datetime64[h]").astype(np.int64)
-        phase = hours // 24 % 7 if series.frequency == "day" else hours % 24
-        return cls(series.counts, steady, np.where(odd, np.nan, steady), at, phase[at],
-                   holiday[at], near[at], odd[at], series.frequency)  # fmt: skip
-
-    def judge(self, sensitivity: float) -> Judgement:
-        base = self._usual_before(self.at, _WEEKS)
-        deviation = self.steady[self.at] - base
-        learnt = self._learnt()
-        if learnt.sum() < _SHORTEST:
-            return BLIND
-        level = self._level_before(deviation, 1)
-        share, carried = self._blend(deviation, level, learnt)
-        residual = deviation - share * level - carried
-        expected = float(self.steady[-1] - residual[-1])
-        sensitivity = sensitivity / _PATIENCE[self.frequency]
-        yardstick = _Yardstick(self.phase, learnt, self.frequency, _few_rows(expected), sensitivity)
-        length = yardstick.length(residual) * self._stretch(1)
-        evidence: dict[Kind, float] = {
-            "level": min(abs(float(residual[-1])), self._distance_to_memory(1)) / length,
-            "lasting": max(
-                self._lasting(deviation, share, yardstick, buckets, factor)
-                for buckets, factor in _SUMS
-            ),
-            "repeat": self._repeat(base, residual, learnt) * sensitivity,
-            "outage": self._outage(_rows(expected)),
-        }
-        kind = max(evidence, key=lambda each: evidence[each])
-        return Judgement(
-            expected=_rows(expected),
-            lower=_rows(expected - length),
-            upper=_rows(expected + length),
-            score=evidence[kind],
-            kind=kind,
+def _by_model(series: Series, at: Places, sensitivity: float) -> list[Judgement]:
+    first = max(0, int(at[0]) - LOOK_BACK[series.frequency])
+    part = series.until(int(at[-1]) + 1, first)
+    nowhere = np.zeros(len(part.counts), dtype=bool)
+    holiday = nowhere if part.holiday is None else part.holiday
+    near = holiday if part.near_holiday is None else part.near_holiday | holiday
+    clock = int(part.starts[0].astype(f"datetime64[{_UNIT[series.frequency]}]").astype(int))
+    found = volume_model.judge(
+        counts=np.asarray(part.counts, dtype=float),
+        clock=clock,
+        frequency=series.frequency,
+        holiday=holiday,
+        near=near,
+        excluded=nowhere if part.excluded is None else part.excluded,
+        at=at - first,
+        sensitivity=sensitivity,
+    )
+    scores = np.stack([found.level, found.lasting, found.repeat, found.outage])
+    outage = found.outage > 0  # says more than that there are too few
+    loudest = np.where(outage, _EVIDENCE.index("outage"), scores.argmax(axis=0)).tolist()
+    columns = (found.expected, found.lower, found.upper, scores.max(axis=0), found.change)
+    alone = np.asarray(part.counts)[at - first] / np.maximum(found.expected, 1e-9) - 1
+    return [
+        BLIND
+        if blind
+        else Judgement(
+            expected, lower, upper, score, _EVIDENCE[kind],
+            buckets if kind == 1 else 1,
+            None if expected <= 0 else together if kind == 1 else single,
         )
-
-    def _usual_before(self, at: NDArray[np.int64], weeks: int) -> Floats:
-        """The median of the same phase in the weeks before; of odd ones for want of others."""
-        period = _PERIOD[self.frequency]
-        found = _same_phase(self.usual, at, period, weeks)
-        if np.isnan(found).any():
-            found = np.where(np.isnan(found), _same_phase(self.steady, at, period, weeks), found)
-        return found
-
-    def _learnt(self) -> Bools:
-        """The buckets whose residuals count: usual ones, not the one to be judged."""
-        learnt = ~self.odd
-        learnt[-1] = False
-        settled = learnt.copy()
-        settled[: _LEVEL[self.frequency]] = False
-        return settled if settled.sum() >= 8 else learnt
-
-    def _level_before(self, deviation: Floats, lag: int) -> Floats:
-        """Per bucket the median deviation of the day or week that ends `lag` (1 to 6) before it."""
-        length = _LEVEL[self.frequency]
-        known = np.where(self.odd, np.nan, deviation)
-        padded = np.concatenate([np.full(length + 6, np.nan), known])
-        windows = np.lib.stride_tricks.sliding_window_view(padded, length)
-        medians = np.nan_to_num(np.nanmedian(windows, axis=1))
-        return np.asarray(medians[np.arange(len(deviation)) + 7 - lag])
-
-    def _blend(self, deviation: Floats, level: Floats, learnt: Bools) -> tuple[float, Floats]:
-        """(how much of the level goes on, what goes on of the bucket before), by least error."""
-        before = np.concatenate([[0.0], np.where(self.odd, 0.0, deviation)[:-1]])
-        beyond = before - np.where(before == 0, 0.0, np.concatenate([[0.0], level[:-1]]))
-        most = 4 * np.median(np.abs(deviation[learnt])) + 1e-9  # one wild bucket must not choose
-        errors = [
-            np.mean(np.minimum(np.abs((deviation - share * level - carry * beyond)[learnt]), most))
-            for share, carry in _BLENDS
-        ]
-        share, carry = _BLENDS[int(np.argmin(errors))]
-        return share, carry * beyond
-
-    def _stretch(self, buckets: int) -> float:
-        """How much longer the yardstick is because of holidays in the last so many buckets."""
-        if self.holiday[-buckets:].any():
-            return _HOLIDAY
-        return _NEAR_HOLIDAY if self.near[-buckets:].any() else 1.0
-
-    def _distance_to_memory(self, buckets: int) -> float:
-        """How far the last buckets, summed, lie from what one or two weeks ago was there."""
-        last = self.at[-buckets:]
-        distances = []
-        for weeks in _MEMORY:
-            remembered = _same_phase(self.usual, last, _PERIOD[self.frequency], weeks)
-            if not np.isnan(remembered).any():
-                distances.append(abs(float((self.steady[last] - remembered).sum())))
-        return float(_NEARNESS * min(distances, default=np.inf) / np.sqrt(buckets))
-
-    def _lasting(
-        self, deviation: Floats, share: float, yardstick: _Yardstick, buckets: int, factor: float
-    ) -> float:
-        """The evidence of several buckets together, all but one of five on one side."""
-        if len(deviation) < buckets + 10:
-            return 0.0
-        level = share * self._level_before(deviation, buckets)  # as it was before them
-        sides = np.sign(deviation[-buckets:] - level[-1])
-        if abs(sides.sum()) < buckets - (1 if buckets > 3 else 0):
-            return 0.0
-        sums = np.convolve(np.nan_to_num(deviation), np.ones(buckets))[: len(deviation)]
-        sums = (sums - buckets * level) / np.sqrt(buckets)
-        sums[:buckets] = np.nan
-        length = yardstick.length(sums, factor) * self._stretch(buckets)
-        return min(abs(float(sums[-1])), self._distance_to_memory(buckets)) / length
-
-    def _repeat(self, base: Floats, residual: Floats, learnt: Bools) -> float:
-        """How improbable it is that the latest counts are equal by chance, 1 at the limit."""
-        spread = 1.4826 * float(np.median(np.abs(residual[learnt]))) + 1e-3
-        surprise, repeats, at = 0.0, 0, len(self.counts) - 1
-        first = int(self.at[0])
-        while at > first and self.counts[at] == self.counts[at - 1] and repeats < 30:
-            step = _steady(self.counts[at] + 0.5) - _steady(max(self.counts[at] - 0.5, 0.0))
-            away = (self.steady[at] - base[at - first]) / spread
-            density = step / spread * np.exp(-min(away**2, 9.0) / 2) / np.sqrt(2 * np.pi)
-            surprise -= float(np.log(np.clip(density, 1e-4, 1.0)))
-            repeats, at = repeats + 1, at - 1
-        if not repeats:
-            return 0.0
-        usual = float(np.mean(self.counts[1:-1] == self.counts[:-2]))
-        if self.counts[-1] == 0 and usual > 0.02:
-            return 0.0  # nights without a row
-        seen = -np.log(max(usual, 1 / len(self.counts))) * repeats
-        return min(surprise, float(seen)) / _REPEAT
-
-    def _outage(self, expected: float) -> float:
-        """Nothing came, and in this phase something always did."""
-        period, length = _PERIOD[self.frequency], len(self.counts)
-        same = self.counts[length - 1 - period : max(-1, length - 1 - 9 * period) : -period]
-        if self.counts[-1] or expected < _LEAST_OUTAGE or len(same) < 3 or not (same > 0).all():
-            return 0.0
-        return _CERTAIN
+        for expected, lower, upper, score, together, single, kind, buckets, blind in zip(
+            *(each.tolist() for each in columns),
+            alone.tolist(), loudest, found.buckets.tolist(), found.blind.tolist(),
+            strict=True,
+        )
+    ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Yardstick:
-    """How far residuals of the past lie from nothing, for the phase of the latest bucket."""
-
-    phase: NDArray[np.int64]
-    learnt: Bools
-    frequency: Frequency
-    least: float
-    sensitivity: float
-
-    def length(self, residuals: Floats, factor: float = 1.0) -> float:
-        """On the even scale; longer residuals are anomalous."""
-        known = self.learnt & ~np.isnan(residuals)
-        past, phase = residuals[known], self.phase[known]
-        if len(past) < _SHORTEST:
-            return np.inf
-        sizes = np.abs(past)
-        common = float(np.median(sizes)) + 1e-9
-        apart = np.abs(phase - self.phase[-1])
-        near = apart == 0 if self.frequency == "day" else np.minimum(apart, 24 - apart) <= 1
-        own = sizes[near]
-        of_phase = common
-        if len(own):  # few of its own lean on all others
-            of_phase = (len(own) * float(np.median(own)) + 8 * common) / (len(own) + 8)
-        side = 1 if residuals[-1] >= 0 else -1
-        of_side = max(float(np.quantile(past * side, _QUANTILE - 0.01)), 0.0)
-        extreme = (of_side + float(np.quantile(sizes, _QUANTILE))) / 2
-        length = (_ROBUST * 1.4826 * of_phase + _CONFORMAL * extreme) * factor
-        return max(length, self.least) / self.sensitivity
-
-
-def _few_rows(expected: float) -> float:
-    """The least length of the yardstick: what a few rows more or less make."""
-    rows = _rows(expected)
-    one = float(_steady(rows + 1.0) - _steady(rows))
-    return max(one, 1e-9) * _MATERIAL
+def _by_zscore(series: Series, at: Places, sensitivity: float) -> list[Judgement]:
+    """By mean and standard deviation of the seven buckets before that nobody knows to be bad."""
+    counts = np.asarray(series.counts, dtype=float)
+    bad = np.zeros(len(counts), dtype=bool) if series.excluded is None else series.excluded
+    usual = np.flatnonzero(~bad)
+    before = np.searchsorted(usual, at)  # so many usual ones are before each
+    blind = before < Z_BUCKETS
+    places = np.maximum(before[:, None] - np.arange(Z_BUCKETS, 0, -1), 0)
+    windows = counts[usual[places]] if len(usual) else np.zeros(places.shape)
+    mean, spread = windows.mean(axis=1), windows.std(axis=1, ddof=1)
+    constant = (windows == windows[:, :1]).all(axis=1)  # then without errors of rounding
+    mean, spread = np.where(constant, windows[:, 0], mean), np.where(constant, 0.0, spread)
+    length = Z_LIMIT * spread / sensitivity
+    away = np.abs(counts[at] - mean)
+    steady = np.where(away > 0, FAR, 0.0)
+    score = np.where(spread > 0, np.minimum(away / np.where(spread > 0, length, 1.0), FAR), steady)
+    change = counts[at] / np.where(mean > 0, mean, 1.0) - 1
+    return [
+        BLIND
+        if is_blind
+        else Judgement(middle, max(middle - far, 0.0), middle + far, found, "zscore", 1,
+                       share if middle > 0 else None)
+        for middle, far, found, share, is_blind in zip(
+            *(each.tolist() for each in (mean, length, score, change, blind)), strict=True
+        )
+    ]  # fmt: skip

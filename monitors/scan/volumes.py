@@ -13,6 +13,7 @@ from monitors.config_volumes import Volume
 from monitors.scan.buckets import Grid
 from monitors.scan.holidays import holidays_of
 from monitors.scan.volume import Judgement, Series, judge_latest
+from monitors.scan.volume_words import in_words
 from monitors.store.history import BadPeriod
 from monitors.store.volumes import BucketJudgement, StoredSeries
 
@@ -113,26 +114,22 @@ def judge(
         series = series_of(
             stored.starts[:until], stored.counts[:until], volume, bad, stored.segment
         )
-        judged = judge_latest(series, volume.sensitivity)
-        start = stored.starts[place]
-        found.append(_judgement(judged, series, dataset, stored, place, grid.after(start)))
+        judged = judge_latest(series, volume.sensitivity, volume.method)
+        cause = in_words(series, judged, "rows", volume.method)
+        found.append(_judgement(judged, cause, dataset, stored, place, grid))
     return found
 
 
 def _judgement(
-    judged: Judgement,
-    series: Series,
-    dataset: str,
-    stored: StoredSeries,
-    place: int,
-    bucket_end: datetime,
+    judged: Judgement, cause: str, dataset: str, stored: StoredSeries, place: int, grid: Grid
 ) -> BucketJudgement:
     blind = judged.is_blind
+    start = stored.starts[place]
     return BucketJudgement(
         dataset=dataset,
         segment=stored.segment,
-        bucket_start=stored.starts[place],
-        bucket_end=bucket_end,
+        bucket_start=start,
+        bucket_end=grid.after(start),
         row_count=stored.counts[place],
         expected=None if blind else judged.expected,
         lower=None if blind else judged.lower,
@@ -141,5 +138,5 @@ def _judgement(
         kind=judged.kind,
         detectable_change=judged.detectable_change,
         state="blind" if blind else STATES[judged.is_anomalous],
-        cause="",
+        cause=cause,
     )

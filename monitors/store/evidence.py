@@ -73,6 +73,10 @@ class Evidence:
         """{unique_id: checksum} of models when they were built well last."""
         return dict(self._rows("code_before", check_ids=sorted(check_ids), until=until))
 
+    def was_idle_since(self, moment: datetime) -> bool:
+        """Whether nothing was loaded or built since."""
+        return bool(self._rows("was_idle_since", since=moment)[0][0])
+
     def deliveries_since(self, feed: str, since: datetime) -> list[Arrived]:
         return [Arrived(*row) for row in self._rows("deliveries_since", feed=feed, since=since)]
 

@@ -65,6 +65,25 @@ class Mute:
     muted_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StoredSeries:
+    """All values of one check and segment, oldest first."""
+
+    check_id: str
+    segment: str
+    dataset: str
+    metric_name: str
+    suite_name: str
+    moments: list[datetime]
+    values: list[float]
+    lows: list[float | None]
+    highs: list[float | None]
+    """The bounds that were in force; None is no bound, and both for a recomputed value."""
+    expected_min: float | None = None
+    expected_max: float | None = None
+    """The bounds of its latest verdict."""
+
+
 class History:
     """Reads and writes of metric values, known-bad periods and mutes; takes a connection."""
 
@@ -115,6 +134,15 @@ class History:
         )
         return [PastValue(*row) for row in rows]
 
+    def verdict_series(self, since: datetime = EVER) -> list[StoredSeries]:
+        """The values of every check that ever had one: of each run, and recomputed ones."""
+        rows = self._rows("verdict_series", environment=self.environment, since=since)
+        return [StoredSeries(*row) for row in rows]
+
+    def moments(self) -> dict[str, datetime]:
+        """{feed: the newest moment that a delivery of it speaks of}."""
+        return dict(self._rows("moments_of_feeds"))
+
     # ---------------------------------------------------------------- known-bad periods
 
     def bad_periods(self, dataset: str | None = None) -> list[BadPeriod]:
@@ -141,6 +169,14 @@ class History:
             segment=segment,
         )
         return int(rows[0][0])
+
+    def name_incident_as_bad(self, incident_id: int, why: str, named_by: str) -> int:
+        """The anomalous buckets since an incident opened, as known-bad periods; how many."""
+        found = self._rows("bad_buckets_of_incident", incident_id=incident_id)
+        for dataset, segment, starts_at, ends_at in found:
+            # a bad whole is a bad sum of its segments, which say for themselves what they had
+            self.add_bad_period(starts_at, ends_at, why, named_by, dataset, segment)
+        return len(found)
 
     def withdraw_bad_period(self, period_id: int, withdrawn_by: str) -> bool:
         """Whether there was one of that number."""

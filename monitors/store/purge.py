@@ -50,6 +50,16 @@ class Purge:
         """The bytes of records that could not be read; the deliveries go on counting them."""
         return self._purged("dead letters", "purge_dead_letters", self.now - keep)
 
+    def alerts(self, keep: timedelta) -> list[Purged]:
+        """Flips, delivered messages and resolved incidents; what is open or waits stays."""
+        before = self.now - keep
+        self._purged("tries", "purge_outbox_attempts", before)
+        flips = self._purged("flips", "purge_flips", before)
+        messages = self._purged("messages", "purge_outbox", before)
+        self._purged("incident events", "purge_incident_events", before)
+        self._purged("incident checks", "purge_incident_checks", before)
+        return [flips, messages, self._purged("incidents", "purge_incidents", before)]
+
     def runs(self, keep: timedelta) -> Purged:
         """Runs to which nothing points any more."""
         before = self.now - keep

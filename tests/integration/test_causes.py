@@ -320,10 +320,10 @@ SEEDS = [
          (dbt("fact_orders.id.unique", ORDERS),
           dbt("stg_events.id.not_null", "staging.stg_events"))),
     Seed("several current versions", "scd_validation_failure", "high",
-         "7 versions: several current versions", faults("several current versions"),
+         r"versions: several current versions \(7\)", faults("several current versions"),
          (soda("sf_user_scd.integrity", "facts.dim_users"),
           soda("leases.unresolved", "facts.fact_leases"))),
-    Seed("gaps, by a dbt test", "scd_validation_failure", "high", "7 versions: leaves a gap",
+    Seed("gaps, by a dbt test", "scd_validation_failure", "high", r"versions: leaves a gap \(7\)",
          faults("leaves a gap"), (dbt("dim_users.scd2_no_gap", "facts.dim_users"),)),
     Seed("a table that is gone", "monitoring_failure", "high", 'orders: relation "facts.fact_ord',
          nothing,
@@ -433,6 +433,27 @@ def test_what_cannot_be_looked_at_is_named_and_stops_nothing(desk: Desk) -> None
         'rules: relation "quarantine.violations" does not exist'
         in (shown["Could not be looked at"].items[0])
     )
+
+
+def test_without_a_second_connection_the_alert_says_little_and_comes(desk: Desk) -> None:
+    """A database that is full, or a fault of ours: the verdict and its incident are written."""
+    sql(desk, "create role one login connection limit 1 superuser")
+    sql(desk, f"alter database {desk.target.dbname} connection limit 1")
+    sql(desk, "alter role one nosuperuser")
+    sql(desk, "grant all on all tables in schema monitoring to one")
+    sql(desk, "grant all on all sequences in schema monitoring to one")
+    sql(desk, "grant usage on schema monitoring to one")
+    few = Target(desk.target.host, desk.target.port, "one", desk.target.dbname, "environment",
+                 "", "prod")  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in few.environment().items():
+            patch.setenv(name, value)
+        desk.scan(soda("clickstream.sums", ORDERS))
+    sql(desk, "drop owned by one")
+    sql(desk, "drop role one")
+    unread = sections(desk)["Could not be looked at"].items
+
+    assert "ConnectionFailed" in unread[0]
 
 
 def test_layers_of_what_leads_are_kept(desk: Desk) -> None:

@@ -41,6 +41,23 @@ def test_doctor_finds_nothing_wrong(
     assert all(line.startswith("ok ") for line in done.stdout.splitlines())
 
 
+def test_doctor_names_bad_checks_and_traps(
+    project: Path, warehouse: Target, use: Callable[[Target], None]
+) -> None:
+    """A check that cannot be evaluated is wrong; one that is not what was meant is a warning."""
+    use(warehouse)
+    path = project / "monitors" / "checks" / "traps.yml"
+    path.write_text(
+        "checks for facts.fact_events:\n  - change for row_count < 50%\n"
+        "  - row_count > 0: {attributes: {severty: high}}\n"
+    )
+    done = rampart(project, "doctor")
+
+    assert 2 == done.returncode
+    assert f"warn  checks: {path}:2: `change for row_count < 50%`" in done.stdout
+    assert f"WRONG checks: {path}:3: attribute `severty`: did you mean" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -50,7 +67,7 @@ def test_doctor_finds_nothing_wrong(
         ),
         (lambda p: (p / "dbt_project.yml").unlink(), "dbt_project.yml is missing"),
         (
-            lambda p: [c.unlink() for c in (p / "monitors/checks").glob("*")],
+            lambda p: [c.unlink() for c in (p / "monitors/checks").rglob("*.yml")],
             "checks is red",
         ),
     ],

@@ -202,13 +202,14 @@ def test_the_scan_depends_on_what_its_checks_read(built: Built) -> None:
     """The exposure `scan` names exactly the models in the queries of monitors/checks/."""
     relations = {f"{n['schema']}.{n['alias']}": n["name"] for n in built.nodes("model")}
     read: set[str] = set()
-    for path in (ROOT / "monitors" / "checks").glob("*.yml"):
-        for dataset, checks in yaml.safe_load(path.read_text()).items():
-            read.add(dataset.removeprefix("checks for "))
-            for check in checks:
+    for path in (ROOT / "monitors" / "checks").rglob("*.yml"):
+        for header, checks in yaml.safe_load(path.read_text()).items():
+            read.add(re.sub(r"^(checks for|filter) | \[.*\]$", "", header))
+            for check in checks if isinstance(checks, list) else ():
                 for body in check.values() if isinstance(check, dict) else ():
-                    queries = [text for key, text in body.items() if key.endswith(" query")]
-                    queries.append(str(body.get("attributes", {}).get("counts", "")))
+                    queries = [text for key, text in body.items() if key.endswith("query")]
+                    carried = body.get("attributes", {})
+                    queries += [str(carried.get(name, "")) for name in ("counts", "evidence")]
                     read |= set(re.findall(r"(?:from|join)\s+(\w+\.\w+)", " ".join(queries)))
     exposure = built.manifest["exposures"]["exposure.rampart.scan"]
 

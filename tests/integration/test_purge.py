@@ -39,9 +39,9 @@ def project(tmp_path: Path, warehouse: Target, use: Callable[[Target], None]) ->
 
 @pytest.fixture
 def filled(project: Path, connection: Connection) -> Connection:
-    """A year of loads and verdicts, one a day."""
+    """More than a year of loads and verdicts, one a day."""
     migrate(connection)
-    days = "generate_series(0, 364) as days (n), lateral (select %(now)s - n * interval '1 day')"
+    days = "generate_series(0, 419) as days (n), lateral (select %(now)s - n * interval '1 day')"
     run = "'run-' || lpad(n::text, 3, '0')"
     for statement in (
         "insert into monitoring.runs (run_id, command, environment, started_at, ended_at)"
@@ -85,7 +85,7 @@ def test_counters_stay_and_rows_go(project: Path, filled: Connection) -> None:
     Cleaner(project, now=lambda: NOW + DAY).purge()
 
     assert ("records_processed", '{"layer": "bronze", "status": "read"}') in before
-    assert 3650 == before[("records_processed", '{"layer": "bronze", "status": "read"}')]
+    assert 4200 == before[("records_processed", '{"layer": "bronze", "status": "read"}')]
     assert before == counters(filled)
     assert 30 == count(filled, "pipeline_logs")
     assert 100 == count(filled, "data_quality_metrics")
@@ -100,26 +100,26 @@ def test_the_history_that_the_model_needs_stays(project: Path, filled: Connectio
         ).fetchall()
     )
 
-    assert {"measured": 101, "bucket": 171} == rows
+    assert {"measured": 101, "bucket": 366} == rows
 
 
 def test_runs_that_something_points_at_stay(project: Path, filled: Connection) -> None:
     """A delivery of long ago keeps its run."""
-    store = Store(filled, RunContext("run-364", "dev"))
+    store = Store(filled, RunContext("run-419", "dev"))
     filled.execute(
         "insert into monitoring.deliveries (feed, name, sha256, sequence, extracted_at,"
         " extracted_at_from, kind, records, rows, dead_letters, bytes, run_id, admission,"
         " admitted_by) values ('events', 'a', 'a', 1, %s, 'name', 'events', 1, 1, 0, 1,"
-        " 'run-364', 'admitted', 'rampart')",
-        (NOW - 364 * DAY,),
+        " 'run-419', 'admitted', 'rampart')",
+        (NOW - 419 * DAY,),
     )
     filled.commit()
     Cleaner(project, now=lambda: NOW).purge()
     runs = {row[0] for row in filled.execute("select run_id from monitoring.runs").fetchall()}
 
     assert store.run.run_id in runs
-    assert "run-150" in runs, "its bucket is still needed"
-    assert "run-300" not in runs
+    assert "run-300" in runs, "its bucket is still needed"
+    assert "run-399" not in runs
 
 
 def test_a_dry_run_deletes_nothing(project: Path, filled: Connection) -> None:
@@ -153,15 +153,15 @@ def test_who_may_not_delete_is_told(
     project: Path, filled: Connection, warehouse: Target, use: Callable[[Target], None]
 ) -> None:
     """Least privilege: verdicts are append only for the monitor's role."""
-    grant_roles(filled, {"rampart_monitor": "m"})
+    grant_roles(filled, {"rampart_monitor": "monitor-secret"})
     role = Target(warehouse.host, warehouse.port, "rampart_monitor", warehouse.dbname,
-                  "environment", "m", "prod")  # fmt: skip
+                  "environment", "monitor-secret", "prod")  # fmt: skip
     use(role)
     done = CliRunner().invoke(cli, ["--config", str(project), "purge"])
 
     assert "purge needs a role that may delete" in str(done.exception)
     with connect(warehouse) as admin:
-        assert 365 == count(admin, "data_quality_metrics")
+        assert 420 == count(admin, "data_quality_metrics")
 
 
 def test_stage_metrics_and_error_counts(project: Path, filled: Connection) -> None:
@@ -181,3 +181,33 @@ def test_stage_metrics_and_error_counts(project: Path, filled: Connection) -> No
 
     assert (1, 1, 0, 100, 10) == day
     assert [("OSError", 1, "disk full")] == errors
+
+
+def test_what_is_open_or_waits_stays(project: Path, filled: Connection) -> None:
+    """An incident of long ago that nobody resolved keeps its verdicts; a resolved one goes."""
+    opened = NOW - 300 * DAY
+    for state, resolved_at in (("open", None), ("resolved", opened)):
+        filled.execute(
+            "insert into monitoring.incidents (environment, kind, severity, state, title, topic,"
+            " place, dataset, layer, lead_check_id, opened_at, opened_run_id, changed_at,"
+            " resolved_at) values ('dev', 'job_failure', 'high', %s, '', '', '', 'd', 'gold',"
+            " 'a.check', %s, 'run-300', %s, %s)",
+            (state, opened, opened, resolved_at),
+        )
+    filled.execute(
+        "insert into monitoring.incident_checks select incident_id, 'a.check', '', 'd', 'high', '',"
+        " 'run-300', opened_at from monitoring.incidents"
+    )
+    filled.execute(
+        "insert into monitoring.outbox (environment, key, event, channel, message, state,"
+        " next_try_at, created_at, sent_at) values"
+        " ('dev', 'waits', 'opened', 'mail', '{}', 'pending', %(at)s, %(at)s, null),"
+        " ('dev', 'sent', 'opened', 'mail', '{}', 'sent', %(at)s, %(at)s, %(at)s)",
+        {"at": opened},
+    )
+    filled.commit()
+    Cleaner(project, now=lambda: NOW).purge()
+
+    assert [("open",)] == filled.execute("select state from monitoring.incidents").fetchall()
+    assert [("waits",)] == filled.execute("select key from monitoring.outbox").fetchall()
+    assert 301 == count(filled, "data_quality_metrics")

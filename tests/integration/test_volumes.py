@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from monitors import DataMonitor
+from monitors.commands.incidents import IncidentDesk
 from monitors.config import load_config
 from monitors.scan.buckets import Grid, count_rows
 from monitors.store.history import History
@@ -137,6 +138,7 @@ def test_a_usual_day_passes_and_a_thin_one_is_red_until_it_is_loaded_again(shop:
 
     assert "anomalous" == shop.scan()
     assert ["visits.volume"] == [each.check_id for each in shop.verdict.red]
+    assert "a Wednesday usually has" in shop.verdicts()[""].cause
 
     shop.visits(MIDNIGHT, 1, lambda day: 250)
     shop.now += timedelta(hours=1)
@@ -255,6 +257,33 @@ def test_known_bad_periods_say_nothing_about_what_is_usual(shop: Shop) -> None:
 
     assert shop.verdicts()[""].expected == pytest.approx(usual(MIDNIGHT - DAY), rel=0.1)
     assert without is None or without < shop.verdicts()[""].expected
+
+
+def test_an_incident_can_name_its_days_as_bad(shop: Shop) -> None:
+    """What was anomalous while it was open says nothing about what is usual, from now on."""
+    checks = (shop.root / "volume.checks").read_text()
+    (shop.root / "volume.checks").write_text(
+        checks + '      attributes: {evidence: "select row_count, lower, upper, detectable_change,'
+        " cause, state from monitoring.volume_verdicts where dataset = 'public.visits'\"}\n"
+    )
+    shop.visits(MIDNIGHT - 60 * DAY, 60, usual)
+    shop.scan()
+    shop.now += DAY
+    shop.visits(MIDNIGHT, 1, lambda day: 40)
+    shop.scan()
+    desk = IncidentDesk(shop.root)
+    (incident,) = desk.list()
+    desk.resolve(incident.incident_id, by="ada", why="the tracker was off", known_bad=True)
+    shop.connection.rollback()
+    (period,) = History(shop.connection, "dev").bad_periods("public.visits")
+
+    assert (MIDNIGHT, MIDNIGHT + DAY) == (period.starts_at, period.ends_at)
+    assert f"incident {incident.incident_id}: the tracker was off" == period.why
+
+    shop.now += DAY
+    shop.visits(MIDNIGHT + DAY, 1, usual)
+
+    assert "usual" == shop.scan()
 
 
 def test_each_segment_has_a_verdict_of_its_own(shop: Shop) -> None:
@@ -386,6 +415,15 @@ def test_hours_are_judged_together_since_the_last_scan(shop: Shop) -> None:
     assert "anomalous" == shop.state()
     assert datetime(2024, 5, 15, 21, tzinfo=timezone.utc) <= shop.verdicts()[""].bucket_start
     assert shop.verdicts()[""].bucket_start < datetime(2024, 5, 15, 23, tzinfo=timezone.utc)
+
+
+def test_the_plain_rule_is_a_method(shop: Shop) -> None:
+    """Beyond three deviations of the seven days before; nine days are enough."""
+    shop.configure(method="zscore")
+    shop.visits(MIDNIGHT - 9 * DAY, 8, lambda day: 300 + day.day % 3)
+    shop.visits(MIDNIGHT - DAY, 1, lambda day: 200)
+
+    assert "anomalous" == shop.scan()
 
 
 def test_two_scans_at_once_store_each_bucket_once(shop: Shop) -> None:

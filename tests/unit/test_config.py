@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from monitors.config import load_config
+from monitors.config_feeds import place_of
 from monitors.errors import ConfigError, UsageError
 from tests.conftest import ROOT
 
@@ -171,16 +172,47 @@ def test_an_unknown_feed_names_the_known_ones(tmp_path: Path) -> None:
         load_config(tmp_path).feed("wbe")
 
 
-def test_files_of_a_feed_are_sorted_and_unfinished_ones_left_out(tmp_path: Path) -> None:
-    """A relative glob starts at rampart.yml, an absolute one where it says; folders are no files."""
-    for name in ("b.csv", "a.csv", ".part.csv", "c.txt"):
-        (tmp_path / name).write_text("")
-    (tmp_path / "d.csv").mkdir()
-    for pattern in ("*.csv", f"{tmp_path}/*.csv"):
-        text = FEED.replace("landing/*.csv", f"'{pattern}'")
-        (tmp_path / "rampart.yml").write_text(text)
-        names = [path.name for path in load_config(tmp_path).files_of("web")]
-        assert names == ["a.csv", "b.csv"]
+@pytest.mark.parametrize(
+    ("landing", "said"),
+    [
+        ("{min_files: 0}", "key `feeds.web.landing.min_files`: found `0`, allowed is"),
+        ("{min_files: 3, expect: 2}", "allowed is an `expect` of at least `min_files`, 3"),
+        ("{settle: soon}", "found `soon`, allowed is a duration"),
+        ("{sequence: day}", "allowed is a `moment` with %d for `landing.sequence: day`"),
+        ("{newest: 1 day}", "unknown key; allowed: min_files, expect, window"),
+    ],
+)
+def test_a_wrong_landing_is_one_line(tmp_path: Path, landing: str, said: str) -> None:
+    """Line, key, what was found, and what is allowed."""
+    text = FEED.rstrip() + f"\n    landing: {landing}\n"
+    (tmp_path / "rampart.yml").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["s3://key:secret@bucket/a/*.csv", "s3://*.csv", "s3://*/a.csv"])
+def test_a_url_has_a_fixed_part_and_no_password(tmp_path: Path, url: str) -> None:
+    """Secrets stay out of the file, and out of every message."""
+    (tmp_path / "rampart.yml").write_text(FEED.replace("landing/*.csv", f"'{url}'"))
+    with pytest.raises(ConfigError, match="allowed is a URL with") as caught:
+        load_config(tmp_path)
+
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("landing/web/*.csv", ("landing/web", "*.csv")),
+        ("/data/**/day_*/*.json*", ("/data", "**/day_*/*.json*")),
+        ("a.csv", (".", "a.csv")),
+        ("s3://bucket/a/b/*.csv", ("s3://bucket/a/b", "*.csv")),
+        ("s3://bucket/*/b.csv", ("s3://bucket", "*/b.csv")),
+    ],
+)
+def test_a_path_has_a_place_and_a_pattern(path: str, place: tuple[str, str]) -> None:
+    """The place is what comes before the first wildcard; the last part is never in it."""
+    assert place == place_of(path)
 
 
 def test_encodings_that_hold_ascii_are_allowed(tmp_path: Path) -> None:

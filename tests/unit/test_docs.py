@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from monitors.cli import cli
+from monitors.config import Scan
 from monitors.errors import ExitCode
 from monitors.results import Category, Layer, Severity
 from monitors.scan.checks_files import Definition, find_files, read_definitions
@@ -17,7 +18,7 @@ from monitors.store.migrate import available
 from monitors.store.sql import statements
 from tests.conftest import ROOT
 
-CHECKS = read_definitions(find_files(ROOT, ["monitors/checks/*.yml"]))
+CHECKS = read_definitions(find_files(ROOT, Scan().checks))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.check_id)

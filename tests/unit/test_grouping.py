@@ -132,6 +132,31 @@ def test_rejected_rows_explain_what_they_miss_in_the_marts() -> None:
     } == found
 
 
+def test_a_table_that_is_gone_leads_whoever_reads_it() -> None:
+    """Checks elsewhere read views upon it: what the message names counts, not where they stand."""
+    gone = 'not evaluated: relation "{}" does not exist'
+    read = verdict_of(
+        "a.orphans", Status.ERROR, dataset="facts.fact_orders",
+        message=gone.format("monitoring.quarantine_rates"),
+    )  # fmt: skip
+    root = verdict_of(
+        "z.x", Status.ERROR, dataset="facts.fact_items", message=gone.format("staging.stg_events")
+    )
+
+    assert {"z.x": ["z.x", "a.orphans"]} == groups(read, root)
+
+
+def test_lost_rows_explain_what_is_empty_old_or_few() -> None:
+    """Conservation does not say where; what shows in the same run is the same loss."""
+    found = groups(
+        verdict_of("shop.freshness", Status.MISSING, dataset="monitoring.freshness"),
+        verdict_of("shop.volume", dataset="facts.fact_orders"),
+        verdict_of("arrival.conservation", suite_name="arrival", dataset="monitoring.conservation"),
+    )
+
+    assert ["arrival.conservation"] == list(found)
+
+
 def test_of_two_broken_claims_the_one_upstream_leads() -> None:
     """Whatever their names and order."""
     upstream = test_of("stg_events.z.not_null", "staging.stg_events")

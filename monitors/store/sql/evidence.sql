@@ -56,6 +56,17 @@ where
     and metrics.execution_timestamp <= %(until)s
 order by metrics.attributes ->> 'unique_id', metrics.execution_timestamp desc
 
+-- was_idle_since --
+-- Whether nothing was loaded or built since a moment.
+select not exists (
+    select 1
+    from monitoring.pipeline_logs as logs
+    where
+        logs.started_at > %(since)s
+        and logs.stage in ('load', 'build')
+        and (logs.stage = 'build' or logs.rows_written > 0)
+)
+
 -- deliveries_since --
 -- What came of a feed since a moment, the newest first.
 select

@@ -16,8 +16,8 @@ revoke all on all tables in schema monitoring, quarantine from rampart_loader, r
 grant select on all tables in schema monitoring, quarantine to rampart_builder, rampart_monitor, rampart_reader
 
 -- loader --
--- What a load commits together.
-grant select on monitoring.migrations to rampart_loader;
+-- What a load commits together; verdicts of its landing checks are append only for it, too.
+grant select on monitoring.migrations, monitoring.mutes to rampart_loader;
 grant select, insert, update on monitoring.runs, monitoring.feeds, monitoring.pipeline_logs to rampart_loader;
 grant select, insert on monitoring.deliveries, monitoring.dead_letters, monitoring.schema_drift to rampart_loader;
 -- a load that fails is a verdict, an incident and an alert

@@ -34,6 +34,110 @@ where
 order by metric_values.data_timestamp desc
 limit %(limit)s
 
+-- verdict_series --
+-- Whole histories at once: per check and segment what each run measured, by the moment of the data,
+-- with the bounds in force then, and values that were recomputed under its name for moments of which
+-- no run speaks; and the bounds of its latest verdict.
+with
+
+measured as (
+    select
+        metrics.check_id,
+        metrics.segment,
+        metrics.dataset,
+        metrics.metric_name,
+        metrics.suite_name,
+        metrics.metric_value,
+        metrics.expected_min,
+        metrics.expected_max,
+        metrics.execution_timestamp,
+        coalesce(metrics.data_timestamp, metrics.execution_timestamp) as moment
+    from monitoring.data_quality_metrics as metrics
+    where
+        metrics.environment = %(environment)s
+        and metrics.metric_value is not null
+        and coalesce(metrics.data_timestamp, metrics.execution_timestamp) >= %(since)s
+),
+
+latest as (
+    select distinct on (measured.check_id, measured.segment)
+        measured.check_id,
+        measured.segment,
+        measured.dataset,
+        measured.metric_name,
+        measured.suite_name,
+        measured.expected_min,
+        measured.expected_max
+    from measured
+    order by measured.check_id, measured.segment, measured.execution_timestamp desc
+),
+
+recomputed as (
+    select
+        metric_values.metric_id as check_id,
+        metric_values.segment,
+        metric_values.value as metric_value,
+        cast(null as double precision) as expected_min,
+        cast(null as double precision) as expected_max,
+        metric_values.data_timestamp as execution_timestamp,
+        metric_values.data_timestamp as moment
+    from monitoring.metric_values as metric_values
+    where
+        metric_values.environment = %(environment)s
+        and metric_values.origin = 'recomputed'
+        and metric_values.value is not null
+        and metric_values.data_timestamp >= %(since)s
+        and not exists (
+            select 1
+            from measured
+            where
+                measured.check_id = metric_values.metric_id
+                and measured.segment = metric_values.segment
+                and measured.moment = metric_values.data_timestamp
+        )
+),
+
+every_value as (
+    select
+        check_id, segment, metric_value, expected_min, expected_max, execution_timestamp, moment
+    from measured
+    union all
+    select
+        check_id, segment, metric_value, expected_min, expected_max, execution_timestamp, moment
+    from recomputed
+)
+
+select
+    latest.check_id,
+    latest.segment,
+    latest.dataset,
+    coalesce(latest.metric_name, '') as metric_name,
+    latest.suite_name,
+    array_agg(every_value.moment order by every_value.moment, every_value.execution_timestamp)
+        as moments,
+    array_agg(every_value.metric_value order by every_value.moment, every_value.execution_timestamp)
+        as metric_values,
+    array_agg(every_value.expected_min order by every_value.moment, every_value.execution_timestamp)
+        as lows,
+    array_agg(every_value.expected_max order by every_value.moment, every_value.execution_timestamp)
+        as highs,
+    latest.expected_min,
+    latest.expected_max
+from latest
+inner join every_value
+    on latest.check_id = every_value.check_id and latest.segment = every_value.segment
+group by
+    latest.check_id, latest.segment, latest.dataset, latest.metric_name, latest.suite_name,
+    latest.expected_min, latest.expected_max
+order by latest.check_id, latest.segment
+
+-- moments_of_feeds --
+-- The newest moment that an admitted delivery of each feed speaks of.
+select deliveries.feed, max(deliveries.extracted_at)
+from monitoring.deliveries as deliveries
+where deliveries.admission <> 'refused'
+group by deliveries.feed
+
 -- bad_periods --
 -- Periods that say nothing about what is usual: of one dataset, and of all.
 select
@@ -82,3 +186,33 @@ select distinct on (mutes.check_id)
 from monitoring.mutes as mutes
 where mutes.lifted_at is null and mutes.muted_until > %(now)s
 order by mutes.check_id, mutes.muted_until desc
+
+-- bad_buckets_of_incident --
+-- Since an incident opened: from when to when each series was anomalous that its checks speak of.
+select
+    judgements.dataset,
+    nullif(judgements.segment, '') as segment,
+    min(judgements.bucket_start) as starts_at,
+    max(judgements.bucket_end) as ends_at
+from monitoring.incidents as incidents
+inner join monitoring.volume_judgements as judgements
+    on
+        incidents.environment = judgements.environment
+        and judgements.run_id >= incidents.opened_run_id
+        and judgements.state = 'anomalous'
+where
+    incidents.incident_id = %(incident_id)s
+    and exists (
+        select 1
+        from monitoring.incident_checks as checks
+        inner join monitoring.data_quality_metrics as metrics
+            on
+                checks.check_id = metrics.check_id
+                and checks.segment = metrics.segment
+                and metrics.run_id >= incidents.opened_run_id
+        where
+            checks.incident_id = incidents.incident_id
+            and position(judgements.dataset in coalesce(metrics.attributes ->> 'evidence', '')) > 0
+    )
+group by judgements.dataset, judgements.segment
+order by judgements.dataset, judgements.segment

@@ -26,6 +26,19 @@ where
             and later.environment = metrics.environment
             and later.execution_timestamp > metrics.execution_timestamp
     )
+    -- what an incident is about stays as long as it is not resolved
+    and not exists (
+        select 1
+        from monitoring.incident_checks as checks
+        inner join monitoring.incidents as incidents
+            on checks.incident_id = incidents.incident_id
+        where
+            checks.check_id = metrics.check_id
+            and checks.segment = metrics.segment
+            and incidents.environment = metrics.environment
+            and incidents.state <> 'resolved'
+            and metrics.execution_timestamp >= incidents.opened_at
+    )
 
 -- purge_values --
 -- Measured values before a moment; buckets that the volume model still looks at stay.
@@ -63,3 +76,75 @@ order by 1, 2
 -- Runs before a moment to which nothing points any more. {still_named} is made of tables_of_runs.
 delete from monitoring.runs as runs
 where runs.started_at < %(before)s and runs.ended_at is not null {still_named}
+
+-- purge_flips --
+-- Changes of status before a moment; what each check is now stands in check_states.
+delete from monitoring.flips as flips
+where flips.flipped_at < %(before)s
+
+-- purge_outbox_attempts --
+-- Tries of messages that `purge_outbox` deletes for the same moment.
+delete from monitoring.outbox_attempts as attempts
+using monitoring.outbox as messages
+where
+    attempts.outbox_id = messages.outbox_id
+    and messages.state in ('sent', 'digested')
+    and messages.created_at < %(before)s
+
+-- purge_outbox --
+-- Messages that were delivered, before a moment; a digest goes after what it told.
+with gone as (
+    select messages.outbox_id
+    from monitoring.outbox as messages
+    where
+        messages.state in ('sent', 'digested')
+        and messages.created_at < %(before)s
+        and not exists (
+            select 1
+            from monitoring.outbox as told
+            where
+                told.digest_id = messages.outbox_id
+                and not (told.state in ('sent', 'digested') and told.created_at < %(before)s)
+        )
+)
+
+delete from monitoring.outbox as messages
+using gone
+where
+    messages.outbox_id = gone.outbox_id
+    and not exists (
+        select 1
+        from monitoring.outbox_attempts as attempts
+        where attempts.outbox_id = messages.outbox_id
+    )
+
+-- purge_incident_events --
+-- The history of incidents that were resolved before a moment and have no message left.
+delete from monitoring.incident_events as events
+using monitoring.incidents as incidents
+where
+    events.incident_id = incidents.incident_id
+    and incidents.resolved_at < %(before)s
+    and not exists (
+        select 1 from monitoring.outbox as messages where messages.incident_id = incidents.incident_id
+    )
+
+-- purge_incident_checks --
+-- The checks of those incidents.
+delete from monitoring.incident_checks as checks
+using monitoring.incidents as incidents
+where
+    checks.incident_id = incidents.incident_id
+    and incidents.resolved_at < %(before)s
+    and not exists (
+        select 1 from monitoring.outbox as messages where messages.incident_id = incidents.incident_id
+    )
+
+-- purge_incidents --
+-- Incidents that were resolved before a moment; one that is not resolved stays, however old.
+delete from monitoring.incidents as incidents
+where
+    incidents.resolved_at < %(before)s
+    and not exists (
+        select 1 from monitoring.outbox as messages where messages.incident_id = incidents.incident_id
+    )

@@ -1,0 +1,60 @@
+"""What the store knows of a feed's deliveries, asked before the next ones are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from monitors.store.sql import statement
+from monitors.warehouse.connection import Connection
+
+
+class LandingHistory:
+    """The deliveries of one feed so far."""
+
+    def __init__(self, connection: Connection, feed: str) -> None:
+        self.connection = connection
+        self.feed = feed
+
+    def loaded(self, names: Iterable[str]) -> dict[tuple[str, int], datetime]:
+        """{(name, bytes): when it was loaded last} of those names that were."""
+        rows = self._rows("landing_loaded", names=list(names))
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    def recent(self, limit: int) -> list[tuple[str, str, int]]:
+        """(name, kind, bytes) of the latest deliveries, the newest first; empty ones left out."""
+        return [(row[0], row[1], row[2]) for row in self._rows("landing_recent", limit=limit)]
+
+    def arrived_since(self, moment: datetime) -> int:
+        return int(self._rows("landing_arrived_since", since=moment)[0][0])
+
+    def last_arrival(self) -> datetime | None:
+        """None: nothing has ever arrived."""
+        found: datetime | None = self._rows("landing_last_arrival")[0][0]
+        return found
+
+    def contents(self, sizes: Iterable[int]) -> list[tuple[str, str, int]]:
+        """(sha256, name, bytes) of every delivery of one of these sizes, the oldest first."""
+        rows = self._rows("landing_contents", sizes=list(sizes))
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def newest_moment(self) -> list[datetime]:
+        """The newest moment that a name of a delivery states; none when none does."""
+        return [row[0] for row in self._rows("landing_newest_moment") if row[0] is not None]
+
+    def moments_since(self, moment: datetime) -> list[datetime]:
+        """Moments that names of deliveries state."""
+        return [row[0] for row in self._rows("landing_moments", since=moment)]
+
+    def _rows(self, name: str, **values: Any) -> list[Any]:
+        values["feed"] = self.feed
+        return self.connection.execute(statement(name).encode(), values).fetchall()
+
+
+def never_delivered(connection: Connection, feeds: Iterable[str]) -> list[str]:
+    """Of these feeds those of which nothing has ever arrived, in their order."""
+    names = list(feeds)
+    rows = connection.execute(statement("never_delivered").encode(), {"feeds": names}).fetchall()
+    found = {row[0] for row in rows}
+    return [name for name in names if name in found]

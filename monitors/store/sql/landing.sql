@@ -1,0 +1,60 @@
+-- landing_loaded --
+-- Of the names that lie in a landing place those that were loaded, by size, and when last.
+select deliveries.name, deliveries.bytes, max(deliveries.loaded_at) as loaded_at
+from monitoring.deliveries as deliveries
+where deliveries.feed = %(feed)s and deliveries.name = any(%(names)s)
+group by deliveries.name, deliveries.bytes
+
+-- landing_recent --
+-- The latest deliveries of a feed that take part, the newest first: what size is usual.
+select deliveries.name, deliveries.kind, deliveries.bytes
+from monitoring.deliveries as deliveries
+where deliveries.feed = %(feed)s and deliveries.admission <> 'refused' and deliveries.bytes > 0
+order by deliveries.sequence desc
+limit %(limit)s
+
+-- landing_arrived_since --
+-- How many deliveries of a feed were loaded since a moment, whatever became of them.
+select count(*)
+from monitoring.deliveries as deliveries
+where deliveries.feed = %(feed)s and deliveries.loaded_at >= %(since)s
+
+-- landing_last_arrival --
+-- When a feed was loaded last; null: never.
+select max(deliveries.loaded_at)
+from monitoring.deliveries as deliveries
+where deliveries.feed = %(feed)s
+
+-- landing_contents --
+-- Deliveries that have the size of a file that waits: only those may have its content, too.
+select deliveries.sha256, deliveries.name, deliveries.bytes
+from monitoring.deliveries as deliveries
+where deliveries.feed = %(feed)s and deliveries.bytes = any(%(sizes)s)
+order by deliveries.sequence
+
+-- landing_newest_moment --
+-- The newest moment that a name of a delivery states.
+select max(deliveries.extracted_at)
+from monitoring.deliveries as deliveries
+where
+    deliveries.feed = %(feed)s
+    and deliveries.extracted_at_from = 'name'
+    and deliveries.admission <> 'refused'
+
+-- landing_moments --
+-- The moments that names of deliveries state, since a moment.
+select distinct deliveries.extracted_at
+from monitoring.deliveries as deliveries
+where
+    deliveries.feed = %(feed)s
+    and deliveries.extracted_at_from = 'name'
+    and deliveries.admission <> 'refused'
+    and deliveries.extracted_at >= %(since)s
+
+-- never_delivered --
+-- Of these feeds those of which nothing has ever arrived.
+select feeds.feed
+from unnest(%(feeds)s::text[]) as feeds (feed)
+where not exists (
+    select 1 from monitoring.deliveries as deliveries where deliveries.feed = feeds.feed
+)

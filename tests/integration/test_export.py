@@ -1,0 +1,344 @@
+"""The hardened copy: a file is there whole or not at all, whatever happens in between."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from monitors.arrival import export
+from monitors.arrival.export import ExportFailed, export_file
+from monitors.warehouse.connection import connect
+from monitors.warehouse.target import Target
+from tests.conftest import ROOT
+
+is_root = os.geteuid() == 0
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "out" / "a.csv"
+    path.parent.mkdir()
+    path.write_bytes(b"a,b\n1,2\n" * 100_000)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "place"
+    folder.mkdir()
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
+
+
+def rampart(folder: Path, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "monitors.cli", "--log-level", "error", "export",
+         *map(str, arguments)],
+        cwd=folder, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
+    )  # fmt: skip
+
+
+# -------------------------------------------------------------------- one file
+
+
+def test_a_file_is_copied_once(source: Path, place: Path) -> None:
+    """Whole, with its checksum; a second time it is there already; another content replaces it."""
+    first = export_file(source, place, "a.csv")
+    second = export_file(source, place, "a.csv")
+    source.write_bytes(source.read_bytes().replace(b"1", b"3"))
+    third = export_file(source, place, "a.csv")
+
+    assert [True, False, True] == [first.copied, second.copied, third.copied]
+    assert first.sha256 == second.sha256 != third.sha256
+    assert hashlib.sha256((place / "a.csv").read_bytes()).hexdigest() == third.sha256
+    assert ["a.csv"] == names(place)
+
+
+def test_folders_below_the_target_are_made(source: Path, place: Path) -> None:
+    """The path below the fixed part of a glob is kept."""
+    export_file(source, place, "2026/11/a.csv")
+
+    assert ["2026/11/a.csv"] == names(place)
+
+
+def test_nobody_ever_sees_half_a_file(source: Path, place: Path) -> None:
+    """While it is written only a dot file is there, which no feed reads."""
+    seen: list[list[str]] = []
+    export_file(source, place, "a.csv", lambda _bytes: seen.append(names(place)))
+
+    assert seen
+    assert all(len(each) == 1 and each[0].startswith(".rampart-a.csv.") for each in seen)
+    assert ["a.csv"] == names(place)
+
+
+def test_a_file_that_is_replaced_is_old_or_new_and_never_both(source: Path, place: Path) -> None:
+    """Whoever opens it at any moment reads one of the two, whole."""
+    target, size = place / "a.csv", 8 * 1024 * 1024
+    target.write_bytes(b"a" * size)
+    source.write_bytes(b"b" * size)
+    seen: set[tuple[int, bytes]] = set()
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            content = target.read_bytes()
+            seen.add((len(content), bytes(sorted(set(content)))))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    export_file(source, place, "a.csv")
+    done.set()
+    reader.join()
+
+    assert seen <= {(size, b"a"), (size, b"b")}
+    assert b"b" * size == target.read_bytes()
+
+
+@pytest.mark.parametrize("at", [0, 1, 5])
+def test_killed_in_the_middle_it_starts_over(
+    source: Path, place: Path, tmp_path: Path, at: int
+) -> None:
+    """kill -9, then again: whole, and nothing of the first attempt is left."""
+    source.write_bytes(os.urandom(1024 * 1024) * 8)
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from monitors.arrival.export import export_file\n"
+        "count = 0\n"
+        "def die(_bytes):\n"
+        "    global count\n"
+        f"    if count == {at}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    count += 1\n"
+        f"export_file(Path({str(source)!r}), Path({str(place)!r}), 'a.csv', die)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+    left = names(place)
+    done = export_file(source, place, "a.csv")
+
+    assert -9 == killed.returncode
+    assert 1 == len(left)
+    assert left[0].startswith(".rampart-")
+    assert done.copied
+    assert ["a.csv"] == names(place)
+    assert (place / "a.csv").read_bytes() == source.read_bytes()
+
+
+def test_two_exports_at_once_end_with_one_whole_file(source: Path, place: Path) -> None:
+    """Neither sweeps away what the other is writing."""
+    source.write_bytes(os.urandom(1024 * 1024) * 4)
+    faults: list[Exception] = []
+
+    def copy() -> None:
+        try:
+            export_file(source, place, "a.csv", lambda _bytes: time.sleep(0.01))
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=copy) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [] == faults
+    assert ["a.csv"] == names(place)
+    assert (place / "a.csv").read_bytes() == source.read_bytes()
+
+
+def test_a_source_that_changes_meanwhile_is_not_copied(source: Path, place: Path) -> None:
+    """What is still being written is no file yet."""
+
+    def write(_bytes: int) -> None:
+        with source.open("ab") as file:
+            file.write(b"more\n")
+
+    with pytest.raises(ExportFailed, match=r"a\.csv: changed while it was copied"):
+        export_file(source, place, "a.csv", write)
+
+    assert [] == names(place)
+
+
+def test_a_disk_that_lies_is_found_out(
+    source: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reads back otherwise never gets its name."""
+    monkeypatch.setattr(export, "_sha256_of", lambda _path: "0" * 64)
+    with pytest.raises(ExportFailed, match="what was written reads back otherwise"):
+        export_file(source, place, "a.csv")
+
+    assert [] == names(place)
+
+
+def test_what_is_wrong_is_named(source: Path, place: Path, tmp_path: Path) -> None:
+    """A source that has vanished, a folder as a source, a target that is none."""
+    for wrong, said in (
+        ((tmp_path / "gone.csv", place), "gone.csv: the source has vanished"),
+        ((tmp_path, place), f"{tmp_path}: no regular file"),
+        ((source, tmp_path / "nowhere"), "the target folder does not exist; is it mounted?"),
+        ((source, source), "a.csv: the target is no folder"),
+    ):
+        with pytest.raises(ExportFailed, match=said):
+            export_file(*wrong, "a.csv")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if not is_root or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root and the right to mount")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_too_small_is_known_before(source: Path, small_disk: Path) -> None:
+    """Nothing is written when it cannot fit."""
+    source.write_bytes(b"x" * 2_000_000)
+    with pytest.raises(ExportFailed, match=r"no space: 2,000,000 bytes are needed, 1,048,576 are"):
+        export_file(source, small_disk, "a.csv")
+
+    assert [] == names(small_disk)
+
+
+def test_a_disk_that_fills_up_meanwhile_keeps_nothing(source: Path, small_disk: Path) -> None:
+    """One line, and the half is gone again."""
+
+    def fill(_bytes: int) -> None:
+        (small_disk / "other").write_bytes(b"x" * os.statvfs(small_disk).f_bavail * 4096)
+
+    source.write_bytes(b"x" * 1_040_000)
+    (small_disk / "b").write_bytes(b"x" * 4096)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "BLOCK_BYTES", 64 * 1024)
+        with pytest.raises(ExportFailed, match=r"no space left while writing a\.csv"):
+            export_file(source, small_disk, "a.csv", fill)
+
+    assert "a.csv" not in names(small_disk)
+    assert not any(".part" in name for name in names(small_disk))
+
+
+def test_a_read_only_target_is_named(source: Path, small_disk: Path) -> None:
+    """As the mount says it."""
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(ExportFailed, match="disk: the file system is read-only"):
+        export_file(source, small_disk, "a.csv")
+
+
+@pytest.mark.skipif(not is_root, reason="becoming somebody else needs root")
+def test_a_permission_is_named_with_who_asks_and_who_may(source: Path, place: Path) -> None:
+    """The account, the folder, its owner and mode."""
+    place.chmod(0o755)
+    script = (
+        "import os\nfrom pathlib import Path\n"
+        "from monitors.arrival.export import export_file, ExportFailed\n"
+        "os.setuid(65534)\n"
+        "try:\n"
+        "    export_file(Path('/etc/hostname'), Path(os.environ['PLACE']), 'a.csv')\n"
+        "except ExportFailed as error:\n"
+        "    print(error)\n"
+    )
+    open_place = Path("/tmp") / f"rampart-place-{os.getpid()}"
+    open_place.mkdir(mode=0o755)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True,
+            env={**os.environ, "PLACE": str(open_place)},
+        )  # fmt: skip
+    finally:
+        open_place.rmdir()
+
+    assert "permission denied: this is nobody, the folder" in done.stdout
+    assert "belongs to root with mode 0755" in done.stdout
+
+
+# -------------------------------------------------------------------- the command
+
+
+def test_files_by_name_need_no_project(source: Path, place: Path, tmp_path: Path) -> None:
+    """It says that the run is not recorded, and makes nothing of its own."""
+    done = rampart(tmp_path, source, place)
+
+    assert (0, ["a.csv"]) == (done.returncode, names(place))
+    assert done.stdout.startswith("exported export: 1 copied, 800,000 bytes\n")
+    why = "there is no rampart.yml and no warehouse is configured"
+    assert f"rampart: this run is not recorded: {why}\n" == done.stderr
+    assert {"out", "place"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_configured_exports_are_recorded(
+    source: Path, place: Path, tmp_path: Path, warehouse: Target, use: Callable[[Target], None]
+) -> None:
+    """A failed file stops no other; alert lines, exit 1; states and reasons in the log."""
+    use(warehouse)
+    (tmp_path / "rampart.yml").write_text(
+        "exports:\n"
+        "  day: {from: 'out/**/*.csv', to: place}\n"
+        "  gone: {from: 'out/*.csv', to: nowhere}\n"
+        "  none: {from: 'out/*.json', to: place}\n"
+        "  maybe: {from: 'out/*.json', to: place, required: false}\n"
+    )
+    (source.parent / "deep").mkdir()
+    (source.parent / "deep" / "b.csv").write_text("b")
+    done = rampart(tmp_path)
+
+    assert 1 == done.returncode
+    assert ["a.csv", "deep/b.csv"] == names(place)
+    assert [
+        f"!! ALERT: EXPORT PIPELINE FAILURE !! - gone: {tmp_path}/nowhere: the target folder does"
+        " not exist; is it mounted?",
+        "!! ALERT: EXPORT PIPELINE FAILURE !! - none: no file matches, and the export is required",
+    ] == [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    with connect(warehouse) as connection:
+        rows = connection.execute(
+            "select pipeline_name, status, error_type from monitoring.pipeline_logs order by log_id"
+        ).fetchall()
+        runs = connection.execute("select command, exit_code from monitoring.runs").fetchall()
+    assert [
+        ("day", "succeeded", None), ("gone", "failed", "EXPORT_FAILED"),
+        ("none", "failed", "NO_DATA"), ("maybe", "skipped", "SKIPPED_NO_DATA"),
+    ] == rows  # fmt: skip
+    assert [("export", 1)] == runs
+    again = json.loads(rampart(tmp_path, "day", "--json").stdout)
+    assert [False, False] == [file["copied"] for file in again["exports"][0]["files"]]
+    assert 2 == rampart(tmp_path, "nmae").returncode
+
+
+def test_without_the_warehouse_it_works_and_says_so(
+    source: Path, place: Path, tmp_path: Path
+) -> None:
+    """The record waits in the spool."""
+    (tmp_path / "rampart.yml").write_text("exports: {day: {from: 'out/*', to: place}}\n")
+    done = rampart(tmp_path, RAMPART_HOST="127.0.0.1", RAMPART_PORT="9")
+
+    assert (0, ["a.csv"]) == (done.returncode, names(place))
+    assert done.stderr.startswith(
+        "rampart: this run is not recorded: cannot connect to 127.0.0.1:9"
+    )
+    assert 1 == len(list((tmp_path / ".rampart/spool").iterdir()))
+
+
+def test_two_sources_of_one_name_are_refused(source: Path, place: Path, tmp_path: Path) -> None:
+    """One would overwrite the other."""
+    other = tmp_path / "b" / "a.csv"
+    other.parent.mkdir()
+    other.write_text("x")
+    done = rampart(tmp_path, source, other, place)
+
+    assert 2 == done.returncode
+    assert "two sources are called a.csv" in done.stderr
