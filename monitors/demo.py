@@ -121,12 +121,16 @@ def _where_to_look(exit_code: int, report: str, seconds: float) -> str:
     verdicts = (
         "select check_id, message from monitoring.data_quality_metrics where status <> 'pass'"
     )
+    look = (
+        f"\n  open {report} in a browser: what to trust and what not, in one file"
+        if Path(report).is_file()
+        else ""
+    )
     meaning = "a scheduler stops here, and no dashboard refreshes" if exit_code else "all is well"
     return f"""
 The scan gave exit code {exit_code}: {meaning} ({seconds:.0f} s in all).
 
-Where to look next
-  open {report} in a browser: what to trust and what not, in one file
+Where to look next{look}
   cd {HOME}    # the demo has a folder and a database of its own
   rampart db psql -c "{rules}"
   rampart db psql -c "{verdicts}"

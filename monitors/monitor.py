@@ -137,7 +137,7 @@ class DataMonitor(Runner):
         except (RampartError, psycopg.Error) as error:
             said = logs.masked(" ".join(str(error).split()))
             return replace(verdict, report=f"not written: {said}")
-        return replace(verdict, report=str(written.path))
+        return replace(verdict, report=written.shown)
 
     def _then(self, store: Store, command: str) -> Verdict:
         with logs.stage(log, "then", command=command) as metrics:

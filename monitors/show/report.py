@@ -45,9 +45,15 @@ class Written:
     detailed: int
 
     @property
+    def shown(self) -> str:
+        """The path as a person here would type it."""
+        here = Path.cwd()
+        return str(self.path.relative_to(here) if self.path.is_relative_to(here) else self.path)
+
+    @property
     def line(self) -> str:
         less = "" if self.detailed == self.datasets else f", {self.detailed:,} of them in detail"
-        return f"report   {self.path}: {self.datasets:,} datasets{less}, {self.size / 1e6:.2f} MB"
+        return f"report   {self.shown}: {self.datasets:,} datasets{less}, {self.size / 1e6:.2f} MB"
 
 
 def write_report(facts: Facts, path: Path) -> Written:

@@ -178,7 +178,7 @@ def _checks(rows: Sequence[Any], red: set[tuple[str, str]]) -> list[CheckFigure]
         return []
     known_since = max(row[13] for row in rows) - KNOWN_FOR
     found = [
-        CheckFigure(*row[:6], Status(row[6]), *row[7:], is_red=row[:2] in red)
+        CheckFigure(*(*row[:6], Status(row[6]), *row[7:], row[:2] in red))
         for row in rows
         if row[13] >= known_since
     ]
