@@ -19,6 +19,7 @@ from monitors.warehouse.connection import Connection
 HTML = "text/html; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 DAYS = 90
+UNAVAILABLE = 503
 LONGEST = 400
 """Days that `?days=` may name."""
 HEADERS = (
@@ -85,9 +86,9 @@ def unavailable(environment: str, now: datetime, *, as_json: bool = False) -> Re
     """503 while the database is away; why is for the log of the server."""
     said = "The store cannot be read; the log of `rampart serve` says why."
     if as_json:
-        return Response(503, JSON, page_api.as_bytes({"error": said}))
+        return Response(UNAVAILABLE, JSON, page_api.as_bytes({"error": said}))
     text = page_render.notice(environment, now, "Nobody can say now.", said)
-    return Response(503, HTML, text.encode())
+    return Response(UNAVAILABLE, HTML, text.encode())
 
 
 # -------------------------------------------------------------------- the pages

@@ -257,8 +257,7 @@ class Facts:
     def dataset(self, name: str) -> DatasetView | None:
         """None when no check speaks of a dataset of that name."""
         group = self.groups.get(name)
-        row = next((row for row in self.rows if row.name == name), None)
-        if group is None or row is None:
+        if group is None:
             return None
         ids = sorted({check.check_id for check in group.all})
         histories = self.pages.histories(ids, self.since, self.now)
@@ -266,7 +265,7 @@ class Facts:
         volumes, more = self._volumes(name)
         has_chains = any(check.metric_name == "integrity_score" for check in group.own)
         return DatasetView(
-            row=row,
+            row=self._row(name, group),
             checks=self._rows(group.own, histories),
             related=self._rows(group.related, histories),
             volumes=volumes,
@@ -280,6 +279,20 @@ class Facts:
             feed_runs=tuple(self.pages.feed_runs(feeds, self.since, RUNS)),
             feeds=tuple(feeds),
         )
+
+    def _row(self, name: str, group: Grouped) -> DatasetRow:
+        """The line of one dataset, without those of all others unless they are there already."""
+        if "rows" in self.__dict__:
+            return self._rows_by_name[name]
+        runs = [scan.run_id for scan in self.scans]
+        datasets = {check.dataset for check in group.all}
+        strips = self.pages.strips(runs, datasets) if runs else []
+        (row,) = rows_of({name: group}, self.mutes, strips, len(runs))
+        return row
+
+    @cached_property
+    def _rows_by_name(self) -> dict[str, DatasetRow]:
+        return {row.name: row for row in self.rows}
 
     def feeds_of(self, name: str, group: Grouped) -> list[str]:
         """Feeds that a dataset is made from, as far as raw table, volume and check ids tell."""

@@ -6,7 +6,7 @@ see the same moment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -223,9 +223,12 @@ class Pages:
         """The newest first."""
         return [Scan(*row) for row in self._rows("page_scans", limit=limit)]
 
-    def strips(self, run_ids: Sequence[str]) -> list[Strip]:
-        """What datasets were in these scans; places count from 1 in the order given."""
-        rows = self._rows("page_strips", runs=list(run_ids), **_ranks())
+    def strips(
+        self, run_ids: Sequence[str], datasets: Collection[str] | None = None
+    ) -> list[Strip]:
+        """What all datasets, or these, were in these scans; places count from 1 as given."""
+        wanted = None if datasets is None else sorted(datasets)
+        rows = self._rows("page_strips", runs=list(run_ids), datasets=wanted, **_ranks())
         return [
             Strip(dataset, suite, dict(zip(places, ranks, strict=True)))
             for dataset, suite, places, ranks in rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -318,6 +318,35 @@ def test_the_policy_stops_what_is_not_ours(browse: Callable[..., Watched], site:
     assert reader.faults
     assert all("Content Security Policy" in fault for fault in reader.faults)
     reader.faults.clear()
+
+
+# -------------------------------------------------------------------- through the server
+
+
+def test_the_server_sends_policy_and_names_as_they_are(
+    browse: Callable[..., Watched], site: str
+) -> None:
+    """Its own pages allow nothing by default; a name of any letters arrives whole."""
+    reader = browse()
+    page = reader.go(site)
+    found = page.request.get(f"{site}/dataset/{quote('facts.größe/x', safe='')}")
+
+    assert 404 == found.status
+    assert "größe/x" in found.text()
+    assert found.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha")
+    assert 404 == page.request.get(f"{site}/nothing").status
+
+
+def test_a_database_that_is_away_is_said(browse: Callable[..., Watched], desk: Desk) -> None:
+    """503 as a page and as JSON, without a word of where it is."""
+    gone = replace(desk.target, port=desk.target.port + 1)
+    with served(Desk(gone, desk.root)) as url:
+        page = browse().page
+        answers = [page.request.get(f"{url}{path}") for path in ("/", "/api/status")]
+
+    assert [503, 503] == [each.status for each in answers]
+    assert "Nobody can say now." in answers[0].text()
+    assert not any(gone.host in each.text() for each in answers)
 
 
 # -------------------------------------------------------------------- many datasets

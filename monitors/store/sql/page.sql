@@ -88,7 +88,7 @@ order by runs.run_id desc
 limit %(limit)s
 
 -- page_strips --
--- Of each dataset and suite the worst that was said in each of the named scans, by rank; a red
+-- Of each dataset and suite, or of those named, the worst that was said in each of the named scans, by rank; a red
 -- check that was muted then has the rank of muted.
 with
 
@@ -123,6 +123,7 @@ ranked as (
     from scans
     inner join monitoring.data_quality_metrics as metrics
         on scans.run_id = metrics.run_id
+    where %(datasets)s::text[] is null or metrics.dataset = any(%(datasets)s)
     group by metrics.dataset, metrics.suite_name, scans.place
 )
 
