@@ -219,6 +219,7 @@ def _load_counts(loaded: Loaded) -> StageCounts:
         rows_read=loaded.delivery.records,
         rows_written=loaded.delivery.rows,
         rows_dead_lettered=loaded.delivery.dead_letters,
+        details={"null_shares": loaded.null_shares} if loaded.null_shares else {},
     )
 
 

@@ -58,6 +58,8 @@ class StageCounts:
     source: str | None = None
     error_type: str | None = None
     error_message: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What it measured beside its counts, such as `null_shares`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class Store:
             source=counts.source,
             error_type=counts.error_type,
             error_message=counts.error_message,
+            details=Jsonb(dict(counts.details)),
         )
 
     # ---------------------------------------------------------------- arrival

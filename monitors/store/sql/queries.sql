@@ -138,7 +138,8 @@ set
     rows_dead_lettered = %(rows_dead_lettered)s,
     source = coalesce(%(source)s, source),
     error_type = %(error_type)s,
-    error_message = %(error_message)s
+    error_message = %(error_message)s,
+    details = %(details)s
 where log_id = %(log_id)s
 
 -- add_result --
