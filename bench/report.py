@@ -86,10 +86,10 @@ def volumes(datasets: int) -> tuple[str, ...]:
     """A modelled volume for each: weeks with their ends, one alarm, blind at the start only."""
     series = f"""
 insert into monitoring.volume_series (
-    environment, dataset, every, clock, timezone, lateness, method, smallest_change
+    environment, project, dataset, every, clock, timezone, lateness, method, smallest_change
 )
 select
-    'dev', 'shop.dataset_' || lpad(dataset::text, 4, '0'), 'day', 'wall', 'UTC', '0', 'model', 0.5
+    'dev', 'shop', 'shop.dataset_' || lpad(dataset::text, 4, '0'), 'day', 'wall', 'UTC', '0', 'model', 0.5
 from generate_series(1, {datasets}) as dataset
 """
     buckets = f"""

@@ -26,6 +26,8 @@ RELATIONS = {
     "quarantine_rates": "monitoring.quarantine_rates",
 }
 """{model: schema.table} of the quality models that the page reads, where they were built."""
+PATIENCE = 5_000
+"""Milliseconds that a look into a quality model may take: these are views over all that arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +280,7 @@ class Pages:
     def quarantine_rates(self, feed: str, limit: int) -> list[Rate]:
         """The oldest first; empty where the model was never built or may not be read.
 
-        Raises TimeoutError when the server's `statement_timeout` ends it.
+        Raises TimeoutError when it takes longer than PATIENCE, or than the server allows.
         """
         rows = self._of_model("quarantine_rates", "page_quarantine_rates", feed=feed, limit=limit)
         return [
@@ -289,7 +291,7 @@ class Pages:
     def quarantine_reasons(self, feed: str, since: datetime, limit: int) -> list[Reason]:
         """The most frequent first; empty where the ledger was never built or may not be read.
 
-        Raises TimeoutError when the server's `statement_timeout` ends it.
+        Raises TimeoutError when it takes longer than PATIENCE, or than the server allows.
         """
         rows = self._of_model(
             "ledger", "page_quarantine_reasons", feed=feed, since=since, limit=limit
@@ -319,7 +321,10 @@ class Pages:
         try:
             # a model of another version, or one that nobody granted, takes only its part away
             with self.connection.transaction():
-                return self._rows(name, **values)
+                (_, before), *_ = self._rows("page_patience", milliseconds=PATIENCE)
+                found = self._rows(name, **values)
+                self._rows("page_patience_as_before", setting=before)
+                return found
         except (
             psycopg.errors.InsufficientPrivilege,
             psycopg.errors.UndefinedColumn,

@@ -16,6 +16,7 @@ from monitors.errors import UsageError
 from monitors.results import Layer, Severity, Status
 from monitors.show import report
 from monitors.show.page import facts_of
+from monitors.store import pages
 from monitors.store.history import History
 from monitors.store.migrate import migrate
 from monitors.store.roles import grant_roles
@@ -399,8 +400,8 @@ def test_a_ledger_that_nobody_granted_takes_only_its_part_away(desk: Desk) -> No
         assert 200 == answer(desk, "/dataset/clicks_raw.events", target).status
 
 
-def test_a_slow_ledger_is_said_to_be_unread(desk: Desk) -> None:
-    """Not shown as if nothing were rejected; and the rest of the page stands."""
+def test_a_slow_ledger_is_said_to_be_unread(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not shown as if nothing were rejected; the rest of page and report stands."""
     desk.scan(verdict_of("clicks.rows", dataset="clicks_raw.events"))
     with connect(desk.target) as connection:
         connection.execute(
@@ -412,9 +413,13 @@ def test_a_slow_ledger_is_said_to_be_unread(desk: Desk) -> None:
             " 'open' as decision, now() as loaded_at from pg_sleep(20)"
         )
         connection.commit()
-    with connect(desk.target, autocommit=True, statement_timeout=500) as connection:
+    monkeypatch.setattr(pages, "PATIENCE", 300)
+    with connect(desk.target, autocommit=True) as connection:
         view = facts_of(connection, "dev", desk.clock()).dataset("clicks_raw.events")
+    _, text = write(desk)
 
+    assert "could not be read in time" in text
+    assert "clicks.rows" in text
     assert view is not None
     assert [True] == [each.is_unread for each in view.quarantine]
 

@@ -243,6 +243,24 @@ select models.name
 from unnest(%(names)s::text[]) as models (name)
 where to_regclass(models.name) is not null
 
+-- page_patience --
+-- From here to the end of the transaction no statement may take longer, nor longer than it might.
+select
+    set_config(
+        'statement_timeout',
+        least(
+            nullif(extract(epoch from cast(before.setting as interval)) * 1000, 0),
+            %(milliseconds)s
+        )::bigint::text,
+        true
+    ),
+    before.setting
+from (select current_setting('statement_timeout') as setting) as before
+
+-- page_patience_as_before --
+-- The rest of the transaction has its own limit again.
+select set_config('statement_timeout', %(setting)s, true)
+
 -- page_quarantine_rates --
 -- The rate of the latest loads of a feed, the oldest first.
 with latest as (
