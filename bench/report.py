@@ -89,7 +89,8 @@ insert into monitoring.volume_series (
     environment, project, dataset, every, clock, timezone, lateness, method, smallest_change
 )
 select
-    'dev', 'shop', 'shop.dataset_' || lpad(dataset::text, 4, '0'), 'day', 'wall', 'UTC', '0', 'model', 0.5
+    'dev', 'shop', 'shop.dataset_' || lpad(dataset::text, 4, '0'), 'day', 'wall', 'UTC', '0',
+    'model', 0.5
 from generate_series(1, {datasets}) as dataset
 """
     buckets = f"""

@@ -77,8 +77,8 @@ def put_volume(desk: Desk, dataset: str, rows: list[float], judged: int) -> None
     run_id = desk.rows("select max(run_id) from monitoring.runs")[0][0]
     with connect(desk.target) as connection:
         connection.execute(
-            "insert into monitoring.volume_series (environment, project, dataset, every, clock, timezone,"
-            " lateness, method, smallest_change) values (%s, 'shop', %s, 'day', 'wall', 'UTC', '0',"
+            "insert into monitoring.volume_series (environment, project, dataset, every, clock,"
+            " timezone, lateness, method, smallest_change) values (%s, 'shop', %s, 'day', 'wall', 'UTC', '0',"
             " 'model', 0.5)",
             (environment, dataset),
         )

@@ -183,7 +183,7 @@ def templates() -> Environment:
         "utc": lambda moment: f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC",
         "day": lambda moment, zone: f"{moment.astimezone(ZoneInfo(zone)):%Y-%m-%d}",
         "number": lambda number: "" if number is None else f"{number:,}",
-        "measure": lambda value: "" if value is None else number_text(value),
+        "measure": lambda value: "" if value is None else number_text(_rounded(value)),
         "whole": lambda value: "" if value is None else f"{value:,.0f}",
         "percent": _percent,
         # 99.96 is not 100: rounded down
@@ -227,7 +227,14 @@ def _percent(share: float | None) -> str:
 
 
 def _bounds(check: CheckNow) -> str:
-    return bounds_text(check.expected_min, check.expected_max)
+    return bounds_text(_rounded(check.expected_min), _rounded(check.expected_max))
+
+
+def _rounded(value: float | None) -> float | None:
+    """As many digits as a reader compares: none behind the point of thousands."""
+    if value is None or abs(value) < 10:
+        return value
+    return round(value, 0 if abs(value) >= 1_000 else 2)
 
 
 def _took(run: RunNow | FeedRun) -> str:
