@@ -22,6 +22,7 @@ from bench import (
     report,
     scan,
     scd2,
+    serve,
     start,
     volume,
 )
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "volume_model": volume.volume_model,
     "dbt_results": artifacts.read_results,
     "report": report.report,
+    "serve": serve.serve,
 }
 
 

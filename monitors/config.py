@@ -70,8 +70,8 @@ class Config(Section):
     channels: Channels = Field(default_factory=dict)
     alerts: Alerts = Alerts()
     heartbeat: Heartbeat | None = None
-    serve: Serve = Serve()
     exports: dict[str, Export] = Field(default_factory=dict)
+    serve: Serve = Serve()
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:

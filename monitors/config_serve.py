@@ -5,9 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from monitors.config_types import Duration, Section
+
+
+def _a_second(value: timedelta) -> timedelta:
+    if value < timedelta(seconds=1):
+        raise ValueError("a second or more: nobody may wait for ever")
+    return value
 
 
 class Serve(Section):
@@ -17,6 +23,6 @@ class Serve(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 9750
     connections: Annotated[int, Field(ge=1, le=32)] = 4
     """At most so many connections to the database."""
-    statement_timeout: Duration = timedelta(seconds=5)
+    statement_timeout: Annotated[Duration, AfterValidator(_a_second)] = timedelta(seconds=5)
     max_checks: Annotated[int, Field(ge=0, le=100_000)] = 2_500
     """So many checks have series of their own, the worst first; a metric says how many have not."""

@@ -78,8 +78,8 @@ def put_volume(desk: Desk, dataset: str, rows: list[float], judged: int) -> None
     with connect(desk.target) as connection:
         connection.execute(
             "insert into monitoring.volume_series (environment, project, dataset, every, clock,"
-            " timezone, lateness, method, smallest_change) values (%s, 'shop', %s, 'day', 'wall', 'UTC', '0',"
-            " 'model', 0.5)",
+            " timezone, lateness, method, smallest_change) values (%s, 'shop', %s, 'day', 'wall',"
+            " 'UTC', '0', 'model', 0.5)",
             (environment, dataset),
         )
         starts = [today - timedelta(days=len(rows) - place) for place in range(len(rows))]

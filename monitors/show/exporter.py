@@ -6,10 +6,11 @@ bounded: checks, pipelines and volumes beyond a limit have no series, and a metr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
+from threading import Lock
 from time import perf_counter
 from typing import TypeVar, get_args
 
@@ -19,13 +20,12 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
-from prometheus_client.utils import floatToGoString
 
 from monitors.health import State, health_of
 from monitors.results import Layer, Severity, Status
+from monitors.show.exposition import exposition, format_of, number
 from monitors.store.figures import CheckFigure, Counter, Figures, VolumeFigure
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Look:
     figures: Figures | None = None
     reason: str | None = None
     rendered: dict[str, tuple[str, bytes]] = field(default_factory=dict)
-    """{Accept: (content type, text)}, so that who shares a look shares its text."""
+    """{format: (content type, text)}, so that who shares a look shares its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class StoreCollector(Collector):
     def __init__(self, look: Callable[[], Look], limits: Limits) -> None:
         self._look = look
         self.limits = limits
+        self._writing = Lock()
 
     def collect(self) -> Iterable[Metric]:
         return families(self._look(), self.limits)
@@ -77,25 +78,11 @@ class StoreCollector(Collector):
     def render(self, accept: str = "") -> tuple[str, bytes]:
         """(content type, text) of one look, in the format that the scraper asks for."""
         look = self._look()
-        if accept not in look.rendered:
-            encode, content_type = choose_encoder(accept)
-            registry = CollectorRegistry()
-            registry.register(_Once(families(look, self.limits)))
-            look.rendered[accept] = (content_type, encode(registry))
-        return look.rendered[accept]
-
-
-class _Once(Collector):
-    """Families that were made already."""
-
-    def __init__(self, made: Iterable[Metric]) -> None:
-        self._made = made
-
-    def collect(self) -> Iterable[Metric]:
-        return self._made
-
-    def describe(self) -> Iterable[Metric]:
-        return ()
+        with self._writing:  # who asks for the same look meanwhile gets this text
+            wanted = format_of(accept)
+            if wanted not in look.rendered:
+                look.rendered[wanted] = exposition(list(families(look, self.limits)), wanted)
+            return look.rendered[wanted]
 
 
 def look_at(read: Callable[[], Figures], reasons: type[Exception]) -> Look:
@@ -190,16 +177,14 @@ def _durations(buckets: Sequence[Counter], sums: Sequence[Counter]) -> Metric:
         "How long stages of a pipeline took.",
         labels=("pipeline_name",),
     )
-    totals = {each.labels["pipeline_name"]: each.value for each in sums}
+    # exact to the microsecond in which they are counted: a last digit that falls is a reset
+    totals = {each.labels["pipeline_name"]: round(each.value, 6) for each in sums}
     by_pipeline: dict[str, dict[float, float]] = {}
     for each in buckets:
         limit = float(each.labels["le"].replace("+Inf", "inf"))
         by_pipeline.setdefault(each.labels["pipeline_name"], {})[limit] = each.value
     for pipeline, counts in sorted(by_pipeline.items()):
-        limits = [
-            (str(floatToGoString(limit)), counts[limit])  # type: ignore[no-untyped-call]
-            for limit in sorted(counts)
-        ]
+        limits = [(number(limit), counts[limit]) for limit in sorted(counts)]
         durations.add_metric((pipeline,), limits, totals.get(pipeline, 0.0))
     return durations
 
@@ -438,8 +423,8 @@ def _gauge(
 
 
 def _family(
-    name: str, text: str, values: Iterable[tuple[Mapping[str, str], float]]
+    name: str, text: str, values: Iterable[tuple[dict[str, str], float]]
 ) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text)
-    family.samples = [Sample(name, dict(labels), value) for labels, value in values]
+    family.samples = [Sample(name, labels, value) for labels, value in values]
     return family

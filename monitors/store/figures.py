@@ -117,14 +117,14 @@ class Figures:
     incidents: Mapping[tuple[str, str], int]
     """{(severity, state): how many}; resolved ones are not there."""
     outbox: Sequence[ChannelFigure]
-    tries: Mapping[tuple[str, str], int]
+    tries: Mapping[tuple[str, str], float]
     """{(channel, outcome): tries that came to an end}."""
     consumers: int
     health: HealthFacts
 
     @property
     def scores(self) -> dict[str, float]:
-        """{layer: 0 to 100}, as monitoring.quality_scores has them."""
+        """{layer: 0 to 100}; what monitoring.quality_scores says as long as scans go on."""
         rates: dict[str, list[float]] = {}
         for check in self.checks:
             if check.success_rate is not None:

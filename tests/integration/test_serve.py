@@ -204,6 +204,22 @@ def test_what_each_check_says(filled: Target) -> None:
     assert 1 == found["rampart_last_run_exit_code"]["command=run"]
 
 
+def test_consumers_that_are_alive_are_counted(warehouse: Target) -> None:
+    """Of streams, where there are any: those that gave a sign of life within a minute."""
+    with connect(warehouse) as connection:
+        migrate(connection)
+        fill(connection)
+        connection.execute("drop table if exists monitoring.stream_heartbeats")
+        connection.execute(
+            "create table monitoring.stream_heartbeats as"
+            " select '20260101T000000Z-aaaaaa' as run_id, now() - age as beat_at"
+            " from unnest(array['1 second', '2 seconds', '2 minutes']::interval[]) as ages (age)"
+        )
+        connection.commit()
+
+    assert {"": 2.0} == text_of(watch_of(warehouse))["active_streaming_consumers"]
+
+
 def test_the_score_is_that_of_the_view(filled: Target) -> None:
     """Exporter and monitoring.quality_scores never disagree."""
     with connect(filled) as connection:
@@ -233,7 +249,35 @@ def test_the_whole_exposition_is_valid(filled: Target) -> None:
     content_type, text = watch_of(filled).collector.render("application/openmetrics-text")
 
     assert content_type.startswith("application/openmetrics-text")
+    for odd in ("application/openmetrics-text; version=abc", "text/plain; version=,;q=x", "\xff;,"):
+        assert "200" == answer(watch_of(filled), "/metrics", HTTP_ACCEPT=odd)[0][:3], odd
     assert 25 < len(list(strict(text.decode())))
+
+
+def test_the_fast_way_writes_what_the_library_writes(warehouse: Target) -> None:
+    """Many checks, names full of quotes, backslashes and line ends: the same samples either way."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    with connect(warehouse) as connection:
+        migrate(connection)
+        store = Store(connection, RunContext("r", "dev"))
+        store.start_run("scan")
+        odd = ["plain", 'a"b', "a\\b", "a\nb", "ä{},=", "\\n"]
+        store.add_results(
+            [
+                verdict_of(f"{odd[n % 6]}{n}", Status.PASS, metric_value=n / 7, segment=odd[n % 5])
+                for n in range(150)
+            ],
+            datetime.now(timezone.utc),
+        )
+        connection.commit()
+    watch = watch_of(warehouse)
+    registry = CollectorRegistry()
+    registry.register(watch.collector)
+
+    found = text_of(watch)
+    assert 150 == len(found["rampart_check_value"])
+    assert parsed(generate_latest(registry).decode()) == found
 
 
 def test_a_role_without_any_right_on_facts_is_enough(filled: Target) -> None:
@@ -280,6 +324,37 @@ def test_counters_never_fall(warehouse: Target, tmp_path: Path, use: Callable[..
 
     assert (0,) == left
     assert before == after
+
+
+def test_tries_go_on_counting_when_their_message_is_purged(
+    warehouse: Target, tmp_path: Path, use: Callable[..., None]
+) -> None:
+    """A delivered message and its tries are deleted, and the counter stays where it was."""
+    use(warehouse)
+    (tmp_path / "rampart.yml").write_text("retention: {metrics: 1 days, logs: 1 days}\n")
+    (tmp_path / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
+    with connect(warehouse) as connection:
+        migrate(connection)
+        connection.execute(
+            "insert into monitoring.outbox (environment, key, event, channel, message, state,"
+            " next_try_at, created_at, sent_at) select 'dev', 'a', 'opened', 'mail', '{}', 'sent',"
+            " at, at, at from (select now() - interval '9 days') as moments (at)"
+        )
+        connection.execute(
+            "insert into monitoring.outbox_attempts (outbox_id, started_at, seconds, outcome)"
+            " select outbox_id, now(), 1, unnest(array['failed', 'failed', 'sent'])"
+            " from monitoring.outbox"
+        )
+        connection.commit()
+    before = text_of(watch_of(warehouse))["rampart_outbox_tries_total"]
+    Cleaner(tmp_path).purge()
+    after = text_of(watch_of(warehouse))["rampart_outbox_tries_total"]
+    with connect(warehouse) as connection:
+        left = connection.execute("select count(*) from monitoring.outbox_attempts").fetchone()
+
+    assert {"channel=mail,outcome=failed": 2.0, "channel=mail,outcome=sent": 1.0} == before
+    assert before == after
+    assert (0,) == left
 
 
 def test_counters_are_those_of_the_logs(filled: Target) -> None:

@@ -238,13 +238,23 @@ where
 group by outbox.channel, outbox.state
 
 -- outbox_tries --
--- Every try that came to an end, by channel and outcome.
-select outbox.channel, attempts.outcome, count(*) as tries
-from monitoring.outbox_attempts as attempts
-inner join monitoring.outbox as outbox
-    on attempts.outbox_id = outbox.outbox_id
-where outbox.environment = %(environment)s
-group by outbox.channel, attempts.outcome
+-- Every try that came to an end, by channel and outcome; those of purged messages, too.
+with tries as (
+    select outbox.channel, attempts.outcome, count(*) as tries
+    from monitoring.outbox_attempts as attempts
+    inner join monitoring.outbox as outbox
+        on attempts.outbox_id = outbox.outbox_id
+    where outbox.environment = %(environment)s
+    group by outbox.channel, attempts.outcome
+    union all
+    select totals.labels ->> 'channel', totals.labels ->> 'outcome', totals.value
+    from monitoring.counter_totals as totals
+    where totals.environment = %(environment)s and totals.metric = 'outbox_tries'
+)
+
+select tries.channel, tries.outcome, sum(tries.tries) as tries
+from tries
+group by tries.channel, tries.outcome
 
 -- stream_table --
 -- Whether streams write heartbeats here.
@@ -260,4 +270,6 @@ select exists (
 -- Consumers of streams that gave a sign of life within a minute.
 select count(*)
 from monitoring.stream_heartbeats as heartbeats
-where heartbeats.beat_at > now() - interval '1 minute'
+inner join monitoring.runs as runs
+    on heartbeats.run_id = runs.run_id
+where runs.environment = %(environment)s and heartbeats.beat_at > now() - interval '1 minute'
