@@ -20,7 +20,6 @@ from monitors.store.pages import RED, WORDS, Bucket, CheckHistory, Rate
 SCANS = 30
 """So many scans a strip shows."""
 CELL = 5
-STRIP_HEIGHT = 16
 SPARK = (132, 28)
 CHART = (720, 210)
 LEFT, RIGHT, TOP, BOTTOM = 56, 8, 12, 24

@@ -127,10 +127,10 @@ def _page(template: str, facts: Facts, **values: Any) -> str:
     )  # fmt: skip
 
 
-def render(template: str, *, csp: str = "", **values: Any) -> str:
+def render(template: str, *, links: Links, csp: str = "", **values: Any) -> str:
     """`csp` goes into the page itself, for a file that no server sends."""
     return templates().get_template(template).render(
-        css=Markup(asset("page.css")), js=Markup(asset("page.js")), csp=csp, **values  # noqa: S704
+        css=Markup(asset("page.css")), js=Markup(asset("page.js")), csp=csp, links=links, **values  # noqa: S704
     )  # fmt: skip
 
 

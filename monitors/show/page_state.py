@@ -13,7 +13,6 @@ from monitors.results import Layer
 from monitors.store.history import Mute
 from monitors.store.pages import RED, WORDS, CheckNow, Strip
 
-PASS = WORDS.index("pass")
 State = Literal["healthy", "degraded", "down", "unknown"]
 
 
@@ -211,9 +210,17 @@ def _severity(check: CheckNow) -> int:
 
 
 def answer_of(
-    health: Health, rows: Sequence[DatasetRow], checks: Mapping[str, int], has_scanned: bool
+    health: Health,
+    rows: Sequence[DatasetRow],
+    checks: Mapping[str, int],
+    *,
+    has_scanned: bool,
+    is_late: bool = False,
 ) -> Answer:
-    """From the health of the whole; `checks`: {word: how many checks are shown as it}."""
+    """From the health of the whole; `checks`: {word: how many checks are shown as it}.
+
+    `is_late`: the last scan is older than it may be, so that nobody knows what came since.
+    """
     in_doubt = tuple(row for row in rows if row.is_red and not row.is_told_elsewhere)
     if not has_scanned:
         lines = (
@@ -235,7 +242,7 @@ def answer_of(
         return Answer(state, headline, notes, in_doubt)
     reasons = tuple(_sentence(reason) for reason in health.reasons)
     if state == "down":
-        silent = not in_doubt
+        silent = is_late and not in_doubt
         headline = "No. Nobody has looked lately." if silent else "No. Do not use them yet."
         return Answer(state, headline, (*reasons, *notes), in_doubt)
     number = len(in_doubt)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -57,7 +57,7 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class MutedCheck:
-    """A check that somebody muted, and what it says now; `row` None: it did not report of late."""
+    """A check that somebody muted, and its status now; `check` None: it did not report of late."""
 
     mute: Mute
     check: CheckNow | None
@@ -194,8 +194,17 @@ class Facts:
             )
             return Answer("unknown", "Nobody can say yet.", lines, ())
         facts = self.incidents.health_facts()
-        health = health_of(facts, self.now, self.oldest_scan)
-        return answer_of(health, self.rows, self.counts, facts.last_scan_at is not None)
+        # one that was muted since the last scan is red there, and no reason here
+        red = tuple(each for each in facts.red if each.check_id not in self.mutes)
+        health = health_of(replace(facts, red=red), self.now, self.oldest_scan)
+        last, oldest = facts.last_scan_at, self.oldest_scan
+        return answer_of(
+            health,
+            self.rows,
+            self.counts,
+            has_scanned=last is not None,
+            is_late=last is not None and oldest is not None and self.now - last > oldest,
+        )
 
     @cached_property
     def scores(self) -> dict[str, float]:

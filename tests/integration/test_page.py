@@ -139,6 +139,20 @@ def test_a_muted_check_says_until_when_and_why(desk: Desk) -> None:
     assert [] == api(desk, "/api/status")["in_doubt"]
 
 
+def test_a_check_that_is_muted_now_is_no_reason(desk: Desk) -> None:
+    """It was red in the last scan; nobody waits for the next one to believe the mute."""
+    desk.scan(orders(Status.FAIL, layer=Layer.GOLD))
+    before = api(desk, "/api/status")["state"]
+    with connect(desk.target) as connection:
+        until = desk.clock() + timedelta(days=3)
+        History(connection, "dev").mute("shop.orders", until, "the shop moves", "ann")
+        connection.commit()
+    status = api(desk, "/api/status")
+
+    assert ("down", "healthy") == (before, status["state"])
+    assert "Yes. Nothing is red." == status["headline"]
+
+
 def test_a_scan_that_is_too_old_is_no_yes(desk: Desk) -> None:
     """Silence is a failure."""
     desk.settings["scan"] = {"within": "26 hours"}

@@ -122,19 +122,19 @@ def test_a_strip_takes_what_was_said_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("health", "statuses", "has_scanned", "state", "headline"),
+    ("health", "statuses", "when", "state", "headline"),
     [
-        (HEALTHY, ["pass"], True, "healthy", "Yes. Every check holds."),
-        (HEALTHY, ["pass", "blind"], True, "healthy", "Yes. Nothing is red."),
-        (HEALTHY, [], False, "unknown", "Nobody can say yet."),
-        (HEALTHY, ["fail"], True, "degraded", "Yes, except for one dataset."),
-        (Health("down", ("all",)), ["fail"], True, "down", "No. Do not use them yet."),
-        (Health("down", ("late",)), ["pass"], True, "down", "No. Nobody has looked lately."),
-        (Health("degraded", ("x",)), ["pass"], True, "degraded", "Yes, with care."),
+        (HEALTHY, ["pass"], "now", "healthy", "Yes. Every check holds."),
+        (HEALTHY, ["pass", "blind"], "now", "healthy", "Yes. Nothing is red."),
+        (HEALTHY, [], "never", "unknown", "Nobody can say yet."),
+        (HEALTHY, ["fail"], "now", "degraded", "Yes, except for one dataset."),
+        (Health("down", ("all",)), ["fail"], "now", "down", "No. Do not use them yet."),
+        (Health("down", ("late",)), ["pass"], "late", "down", "No. Nobody has looked lately."),
+        (Health("degraded", ("x",)), ["pass"], "now", "degraded", "Yes, with care."),
     ],
 )
 def test_the_answer_comes_first(
-    health: Health, statuses: list[str], has_scanned: bool, state: str, headline: str
+    health: Health, statuses: list[str], when: str, state: str, headline: str
 ) -> None:
     """From the health of the whole; a red row is never under a plain yes."""
     checks = [check(f"c{number}", status) for number, status in enumerate(statuses)]
