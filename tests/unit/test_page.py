@@ -139,7 +139,8 @@ def test_the_answer_comes_first(
     """From the health of the whole; a red row is never under a plain yes."""
     checks = [check(f"c{number}", status) for number, status in enumerate(statuses)]
     rows = rows_of(grouped(checks), {}, [], 0)
-    answer = answer_of(health, rows, dict.fromkeys(statuses, 1), has_scanned)
+    counts = dict.fromkeys(statuses, 1)
+    answer = answer_of(health, rows, counts, has_scanned=when != "never", is_late=when == "late")
 
     assert (state, headline) == (answer.state, answer.headline)
 
