@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from monitors import log as logs
 from monitors.alert.lines import alert_line
 from monitors.commands.audit import audit_tables
@@ -22,7 +20,7 @@ from monitors.commands.runner import Runner
 from monitors.commands.scan import scan_checks
 from monitors.commands.volumes import recount_volumes
 from monitors.commands.watched import watched
-from monitors.errors import ExitCode, RampartError, UsageError
+from monitors.errors import ExitCode, UsageError
 from monitors.store.migrate import migrate
 from monitors.store.postgres import Store
 from monitors.verdict import FeedLoad, Verdict
@@ -134,7 +132,7 @@ class DataMonitor(Runner):
             with logs.stage(log, "report", file=str(path)) as metrics:
                 written = make_report(self.config, self.target, self.now(), path)
                 metrics.update(bytes=written.size, datasets=written.datasets)
-        except (RampartError, psycopg.Error) as error:
+        except Exception as error:  # whatever it is: what the run found is found
             said = logs.masked(" ".join(str(error).split()))
             return replace(verdict, report=f"not written: {said}")
         return replace(verdict, report=written.shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -63,18 +63,17 @@ def write_report(facts: Facts, path: Path) -> Written:
     with tempfile.TemporaryFile("w+", encoding="utf-8") as details:
         left = _details(facts, links, details)
         # in the folder of the file itself: only there a rename is atomic
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        begun = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
+            with begun.open("x", encoding="utf-8") as file:
                 details.seek(0)
                 for piece in _whole(facts, links, details, left):
                     file.write(piece)
                 size = file.tell()
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
+            begun.replace(path)
         except BaseException:
             with suppress(OSError):
-                Path(name).unlink()
+                begun.unlink()
             raise
     return Written(path, size, len(facts.rows), len(links.datasets))
 
