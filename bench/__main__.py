@@ -24,6 +24,7 @@ from bench import (
     scd2,
     serve,
     start,
+    streams,
     volume,
 )
 from bench.figure import Figure, Options
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "load_csv_quoted": load.load_csv_quoted,
     "load_jsonl": load.load_jsonl,
     "load_documents": documents.load_documents,
+    "consume": streams.consume,
     "scd2_full": scd2.full_extract,
     "scd2_partial": scd2.partial_extract,
     "registers": registers.registers,

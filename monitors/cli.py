@@ -17,7 +17,9 @@ from monitors import (
     cli_backtest,
     cli_channels,
     cli_checks,
+    cli_consume,
     cli_db,
+    cli_deadletters,
     cli_deliveries,
     cli_exec,
     cli_export,
@@ -265,7 +267,9 @@ cli.add_command(cli_channels.channels)
 cli.add_command(cli_checks.checks)
 cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)
+cli.add_command(cli_consume.consume)
 cli.add_command(cli_db.db)
+cli.add_command(cli_deadletters.deadletters)
 cli.add_command(cli_deliveries.deliveries)
 cli.add_command(cli_exec.exec_)
 cli.add_command(cli_export.export)

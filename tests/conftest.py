@@ -34,6 +34,7 @@ _numbers = count(1)
 LONGEST_FIRST = (
     "test_pipeline", "test_quarantine", "test_scd2", "test_online_retail", "test_leases",
     "test_documented", "test_packages", "test_red_builds", "test_beijing_air", "test_dotgov",
+    "test_monitoring",
 )  # fmt: skip
 """Modules that would otherwise run alone at the end, with one core idle."""
 

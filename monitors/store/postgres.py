@@ -45,6 +45,8 @@ class DeadLetter:
     reason: str
     content: bytes
     content_bytes: int
+    source_partition: str | None = None
+    source_offset: int | None = None
 
 
 @dataclass(slots=True)
