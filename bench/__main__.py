@@ -19,6 +19,7 @@ from bench import (
     history,
     load,
     registers,
+    report,
     scan,
     scd2,
     serve,
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "scan_fixed": scan.fixed,
     "volume_model": volume.volume_model,
     "dbt_results": artifacts.read_results,
+    "report": report.report,
     "serve": serve.serve,
 }
 

@@ -18,7 +18,7 @@ from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, Thresholds
 from monitors.config_file import YamlFile, explain, one_line, read_yaml, wrong
 from monitors.config_serve import Serve
 from monitors.config_streams import Stream
-from monitors.config_types import Duration, Section, TableName, refuse
+from monitors.config_types import Duration, OptionalFile, Section, TableName, refuse
 from monitors.config_volumes import Volume
 from monitors.errors import ConfigError, UsageError
 
@@ -39,10 +39,12 @@ class Scan(Section):
 
 
 class Run(Section):
-    """What `rampart run` does after its scan, unless a critical check is red."""
+    """What `rampart run` does after its scan."""
 
     then: tuple[str, ...] = ()
-    """Commands, run in order in the folder of rampart.yml."""
+    """Commands, run in order in the folder of rampart.yml, unless a critical check is red."""
+    report: OptionalFile = Path("target/rampart_report.html")
+    """Where the report goes at the end, relative to rampart.yml; `off` writes none."""
     on_red_landing: Literal["stop", "continue"] = "stop"
     """Whether dbt builds although a required feed is red at its landing place."""
 

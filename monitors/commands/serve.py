@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from monitors import log as logs
+from monitors.commands.page import StatusPages
 from monitors.config import Config
 from monitors.errors import ConfigError, ConnectionFailed, ExitCode, UsageError
 from monitors.show.exporter import Limits, Look, StoreCollector, look_at
@@ -144,7 +145,8 @@ def serve(
     pushing = push(watch.collector) if push is not None else None
     try:
         with _signals() as code:
-            run_server(Application(watch.site(access)), access.host, access.port, say)
+            pages = StatusPages(config, watch.pool)
+            run_server(Application(watch.site(access, pages)), access.host, access.port, say)
     finally:
         if pushing is not None:
             pushing.close()
