@@ -208,7 +208,8 @@ class _Consumer:
                 self._beat()
             except Fenced as fenced:
                 log.info("batch dropped: another consumer took it", partition=str(fenced))
-                self.session.connection.rollback()
+                with suppress(psycopg.Error):  # the next statement says so again
+                    self.session.connection.rollback()
                 self.source.forget()
             except SourceBusy as busy:
                 log.warning("source does not answer", stream=self.session.name, reason=str(busy))
@@ -404,7 +405,7 @@ class _Consumer:
         reason = logs.masked(" ".join(str(error).split()))
         log.warning("warehouse away", stream=self.session.name, reason=reason)
         self.source.forget()
-        self._wait(min(0.1 * 2**self._failures, LONGEST_PAUSE))
+        self._wait(min(0.1 * 2 ** min(self._failures, 10), LONGEST_PAUSE))
         left = max(0.1, limit - (monotonic() - self._failing_since))
         tries = Retrying(
             retry=retry_if_exception_type(AWAY),

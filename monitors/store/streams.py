@@ -59,6 +59,7 @@ class Streams:
     def register(self) -> str:
         """The stream to which the checkpoint belongs: this one, when it is new."""
         self._execute("put_checkpoint", stream=self.stream)
+        self._execute("forget_consumers")
         row = self._execute("stream_of_checkpoint").fetchone()
         return str(row[0])
 

@@ -72,6 +72,11 @@ on conflict (consumer_id) do update set
 -- It ended by itself.
 delete from monitoring.stream_heartbeats where consumer_id = %(consumer_id)s
 
+-- forget_consumers --
+-- Of consumers that were killed long ago nobody wants to know any more.
+delete from monitoring.stream_heartbeats
+where checkpoint = %(checkpoint)s and beat_at < now() - interval '7 days'
+
 -- put_checkpoint --
 -- A checkpoint is known from its first consumer on. One of another stream keeps its name.
 insert into monitoring.stream_checkpoints (checkpoint, stream)
