@@ -8,6 +8,7 @@ RampartError                 the base: one line for a person, and an exit code
   UsageError                 a feed or a name that does not exist: exit 2
   ModelsError                the dbt project cannot be read: exit 2
   PipelineFailed             the job started and failed: exit 1
+  WarehouseFailed            the warehouse failed in the middle of a job: exit 1, before it: exit 2
   ChannelError               a channel did not take a message: exit 1
 """
 
@@ -63,6 +64,14 @@ class PipelineFailed(RampartError):
     """The job started and then failed."""
 
     exit_code = ExitCode.RED
+
+
+class WarehouseFailed(PipelineFailed):
+    """The database gave up, refused, or went away: what it is, and what to do, in one line."""
+
+    def __init__(self, text: str, *, started: bool = True) -> None:
+        super().__init__(text)
+        self.exit_code = ExitCode.RED if started else ExitCode.UNUSABLE
 
 
 class ChannelError(RampartError):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import psycopg
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
@@ -35,9 +38,10 @@ def alone(runner: Runner, store: Store, job: Callable[[], Verdict]) -> Verdict:
         return job()
     finally:
         if not store.connection.closed:
-            store.connection.rollback()
-            store.unlock_builds()
-            store.connection.commit()
+            with suppress(psycopg.OperationalError):  # a connection that is gone holds no lock
+                store.connection.rollback()
+                store.unlock_builds()
+                store.connection.commit()
 
 
 def skip_build(runner: Runner, store: Store, why: str) -> Verdict:

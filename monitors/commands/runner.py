@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import psycopg
+
 from monitors import log as logs
 from monitors.alert.heartbeat import beat
 from monitors.commands.journal import spool_folder, take_in_spool
@@ -20,6 +22,7 @@ from monitors.store.migrate import migrate
 from monitors.store.postgres import RunContext, Store
 from monitors.warehouse.connection import Connection, connect, resolve_target
 from monitors.warehouse.target import Target
+from monitors.warehouse.trouble import first_line, plainly
 
 log = logs.get_logger("Monitor")
 
@@ -66,14 +69,16 @@ class Runner:
             logs.bind_run(self.run_id)
         self._has_run = True
         with connect(self.target) as connection:
-            migrate(connection)
-            self._take_in_spool(connection)
-            store = Store(connection, self.run_context())
-            store.start_run(command)
-            connection.commit()
+            with plainly(started=False):
+                migrate(connection)
+                self._take_in_spool(connection)
+                store = Store(connection, self.run_context())
+                store.start_run(command)
+                connection.commit()
             exit_code: int = ExitCode.RED
             try:
-                verdict = job(store)
+                with plainly():
+                    verdict = job(store)
                 exit_code = verdict.exit_code
             except (KeyboardInterrupt, SystemExit) as error:
                 exit_code = int(getattr(error, "code", None) or ExitCode.INTERRUPTED)
@@ -82,13 +87,21 @@ class Runner:
                 exit_code = getattr(error, "exit_code", ExitCode.RED)
                 raise
             finally:
-                if not connection.closed:
-                    connection.rollback()
-                    store.finish_run(exit_code)
-                    connection.commit()
+                self._finish(store, exit_code)
                 beat(self.config.heartbeat, command, int(exit_code))
         log.info("run finished", command=command, exit_code=int(exit_code))
         return verdict
+
+    def _finish(self, store: Store, exit_code: int) -> None:
+        """Note the end; where that is impossible the run stays open: the first error counts."""
+        if store.connection.closed:
+            return
+        try:
+            store.connection.rollback()
+            store.finish_run(exit_code)
+            store.connection.commit()
+        except psycopg.Error as error:
+            log.error("the end of the run could not be recorded", error_message=first_line(error))
 
     def _take_in_spool(self, connection: Connection) -> None:
         """Jobs that ran while the warehouse was away, and what their failures mean."""
