@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +23,7 @@ from monitors.store.postgres import RunContext, Store
 from monitors.warehouse.connection import Connection, connect, resolve_target
 from monitors.warehouse.target import Target
 from monitors.warehouse.trouble import first_line, plainly
+from monitors.warehouse.waits import told
 
 log = logs.get_logger("Monitor")
 
@@ -68,7 +69,11 @@ class Runner:
             self.run_id = new_run_id(self.now())
             logs.bind_run(self.run_id)
         self._has_run = True
-        with connect(self.target) as connection:
+        limit = milliseconds(self.config.run.lock_timeout)
+        with (
+            connect(self.target, lock_timeout=limit) as connection,
+            told(self.target, connection.info.backend_pid),
+        ):
             with plainly(started=False):
                 migrate(connection)
                 self._take_in_spool(connection)
@@ -126,6 +131,11 @@ def context_of(run_id: str, config: Config | None) -> RunContext:
         versions=_versions(),
         git_revision=_git_revision(config.root) if config else None,
     )
+
+
+def milliseconds(duration: timedelta) -> int:
+    """As Postgres counts its limits."""
+    return int(duration.total_seconds() * 1000)
 
 
 def new_run_id(now: datetime) -> str:

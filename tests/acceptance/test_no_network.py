@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_project
 
 pytestmark = [
     pytest.mark.slow,
@@ -93,9 +93,11 @@ def test_the_watcher_sees_an_attempt(tmp_path: Path, call: str) -> None:
 
 def test_the_demo_reaches_out_to_nobody(tmp_path: Path) -> None:
     """Sample data, load, build, scan and the report: not one address outside of this machine."""
+    copy_project(tmp_path / "project")
+    shutil.rmtree(tmp_path / "project" / "dbt_packages")  # as after a clone
     # strace ends with the last process: the embedded Postgres would live on
     stop = "cd .rampart/demo && rampart db reset --yes"
-    code, found = attempts(tmp_path, f"rampart demo; code=$?; {stop}; exit $code")
+    code, found = attempts(tmp_path / "project", f"rampart demo; code=$?; {stop}; exit $code")
 
     assert (0, []) == (code, found)
 

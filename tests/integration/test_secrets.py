@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 from datetime import date
@@ -88,14 +89,13 @@ def test_no_personal_value_is_shown(project: Path, owner: Target, canaries: Cana
     their feed are hidden in each place that shows a row."""
     email, client = canaries.plant("email"), canaries.plant("client")
     register = next((project / "landing" / "salesforce").glob("sf_user_full*"))
-    header, *rows = register.read_text().splitlines()
-    at = [name.lower() for name in header.split(",")].index("email")
-    cells = [row.split(",") for row in rows]
-    for number, row in enumerate(cells):
+    header, *rows = csv.reader(register.read_text().splitlines(keepends=True))
+    at = [name.lower() for name in header].index("email")
+    for number, row in enumerate(rows):
         row[at] = email
-        row[0] = row[0] if number % 4 else ""  # a user without an id is rejected
-    broken = [",".join([*cells[0], "one", "too", "many"])]
-    register.write_text("\n".join([header, *map(",".join, cells), *broken]) + "\n")
+        row[0] = row[0] if number % 9 else ""  # a user without an id is rejected
+    with register.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows, [*rows[0], "one", "too", "many"]])
     event = {"event_name": "page_view", "client_id": client, "session_id": client}
     events = project / "landing" / "clickstream" / "events_2026-11-24.jsonl"
     lines = [json.dumps({**event, "event_timestamp": "never", "n": n}) for n in range(50)]
@@ -111,9 +111,9 @@ def test_no_personal_value_is_shown(project: Path, owner: Target, canaries: Cana
         canaries.run(project, "build", env=env)
         canaries.run(project, "scan", env=env)
         listed = canaries.run(project, "quarantine", "list", env=env)
-        for feed in ("sf_user", "clickstream"):
-            canaries.run(project, "quarantine", "show", feed, env=env)
-            canaries.run(project, "quarantine", "list", feed, "--json", env=env)
+        for feed, delivery, row in _rejected(owner):
+            shown = canaries.run(project, "quarantine", "show", feed, delivery, row, env=env)
+            assert "***" in shown.stdout
         canaries.run(project, "incidents", "list", env=env)
         for number in range(1, 8):
             canaries.run(project, "incidents", "show", str(number), env=env)
@@ -121,3 +121,14 @@ def test_no_personal_value_is_shown(project: Path, owner: Target, canaries: Cana
     assert "dead letter" in loaded.stdout
     assert "sf_user" in listed.stdout
     assert receiver.received, "an alert was told"
+
+
+def _rejected(target: Target) -> list[tuple[str, str, str]]:
+    """[(feed, delivery, row)]: one of the planted rows of each of the two feeds."""
+    with connect(target) as connection:
+        rows = connection.execute(
+            "select distinct on (feed) feed, delivery_id, source_row from quarantine.ledger"
+            " where feed in ('sf_user', 'clickstream') order by feed, delivery_id desc"
+        ).fetchall()
+    assert 2 == len(rows)
+    return [(feed, str(delivery), str(row)) for feed, delivery, row in rows]
