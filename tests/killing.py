@@ -42,6 +42,8 @@ STEPS = [
     (psycopg.Connection, "execute"), (psycopg.Connection, "commit"), (psycopg.Copy, "write"),
     (psycopg.Cursor, "execute"), (psycopg.Cursor, "executemany"),
 ]  # fmt: skip
+STEPS_OF = {"load": 250, "scan": 150, "notify": 30}
+"""About so many steps a command takes, before and after counted apart."""
 MARTS = ("facts.fact_events", "facts.fact_orders", "facts.fact_air_quality_measurements",
          "facts.fact_lease_documents", "salesforce_curated.dim_sf_user_scd",
          "quarantine.violations")  # fmt: skip
@@ -120,12 +122,10 @@ class Project:
         return os.waitstatus_to_exitcode(status)
 
     def kill_postgres(self, how: str) -> None:
-        if how == "stop":
-            self.embedded.stop(for_good=True)  # an immediate stop
-            return
+        """`stop` is an immediate one: SIGQUIT to the postmaster, as pg_ctl sends it."""
         with suppress(OSError, ValueError, IndexError):
             pid = int((self.embedded.data / "postmaster.pid").read_text().splitlines()[0])
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, signal.SIGQUIT if how == "stop" else signal.SIGKILL)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with connect(resolve_target(self.root)) as connection:
@@ -161,7 +161,7 @@ def disturb(project: Project, point: Point) -> None:
     """Run the command of a point and kill its victim."""
     by_step = point.victim == "command" and point.command != "build" and point.number % 2
     if by_step:
-        step = project.chance.randrange(1, 250)
+        step = project.chance.randrange(1, STEPS_OF[point.command])
         point.moment = f"step {step}"
         pid = project.start(point.command, step)
     else:
