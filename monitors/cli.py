@@ -30,7 +30,7 @@ from monitors import (
     cli_report,
 )
 from monitors.cli_common import report_verdict, settings
-from monitors.errors import ExitCode, RampartError, WarehouseFailed
+from monitors.errors import ExitCode, RampartError, WarehouseFailed, first_line
 
 EPILOG = (
     "Exit codes: 0 everything holds, 1 something is red or a job failed, 2 the command could not"
@@ -265,8 +265,10 @@ def _unforeseen(error: Exception) -> int:
 
         from monitors.warehouse.trouble import said_of
 
-        if isinstance(error, psycopg.Error) and (said := said_of(error)):
-            return _foreseen(WarehouseFailed(said))
+        if isinstance(error, psycopg.Error):
+            if said := said_of(error):
+                return _foreseen(WarehouseFailed(said))
+            text = masked(first_line(error))
     click.echo(
         f"rampart: {type(error).__name__}: {text} (add --traceback before the command for more)",
         err=True,

@@ -87,3 +87,8 @@ class ChannelError(RampartError):
         """Trying again will not help: somebody has to change something."""
         self.retry_after = retry_after
         """Seconds that the receiver asked us to wait; None when it said nothing."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says; further lines of the database may quote a row, and are not shown."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

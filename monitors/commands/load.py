@@ -20,11 +20,11 @@ from monitors.commands.landing import look_at
 from monitors.commands.record import job_result, record_jobs, record_results
 from monitors.commands.runner import Runner
 from monitors.config_feeds import Feed, place_of
-from monitors.errors import ExitCode
+from monitors.errors import ExitCode, first_line
 from monitors.results import CheckResult
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import FeedLoad, Verdict
-from monitors.warehouse.trouble import first_line, plainly
+from monitors.warehouse.trouble import plainly
 
 log = logs.get_logger("Monitor")
 
@@ -176,7 +176,9 @@ def _record_failure(store: Store, log_id: int, error: BaseException) -> None:
     """Close the stage of a load that came to nothing; the error itself is the caller's to raise."""
     if store.connection.closed:
         return
-    counts = StageCounts(error_type=type(error).__name__, error_message=logs.masked(str(error)))
+    counts = StageCounts(
+        error_type=type(error).__name__, error_message=logs.masked(first_line(error))
+    )
     status = "skipped" if isinstance(error, StillGrowing) else "failed"
     try:
         store.connection.rollback()

@@ -17,12 +17,12 @@ from monitors import log as logs
 from monitors.alert.heartbeat import beat
 from monitors.commands.journal import spool_folder, take_in_spool
 from monitors.config import Config, load_config
-from monitors.errors import ExitCode
+from monitors.errors import ExitCode, first_line
 from monitors.store.migrate import migrate
 from monitors.store.postgres import RunContext, Store
 from monitors.warehouse.connection import Connection, connect, resolve_target
 from monitors.warehouse.target import Target
-from monitors.warehouse.trouble import first_line, plainly
+from monitors.warehouse.trouble import plainly
 from monitors.warehouse.waits import told
 
 log = logs.get_logger("Monitor")

@@ -11,12 +11,12 @@ from monitors import log as logs
 from monitors.commands.notify import send_due
 from monitors.commands.record import job_result, record_jobs
 from monitors.commands.runner import Runner
-from monitors.errors import RampartError, UsageError
+from monitors.errors import RampartError, UsageError, first_line
 from monitors.health import health_of
 from monitors.store.incidents import Incidents
 from monitors.store.postgres import Store
 from monitors.verdict import Verdict
-from monitors.warehouse.trouble import first_line, plainly
+from monitors.warehouse.trouble import plainly
 
 log = logs.get_logger("Monitor")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
-from monitors.errors import WarehouseFailed
+from monitors.errors import WarehouseFailed, first_line
 
 AGAIN = "nothing is half written: mend it, then start the same command again"
 
@@ -30,11 +30,6 @@ SAID: tuple[tuple[tuple[type[psycopg.Error], ...], str], ...] = (
 )
 """Classes of SQLSTATE and what they mean for a person; the first that fits."""
 LOST = "the connection to the warehouse was lost: {said}"
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says; what the database adds in further lines is for the log."""
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
 
 
 def said_of(error: psycopg.Error) -> str | None:

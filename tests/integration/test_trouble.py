@@ -15,16 +15,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
 from monitors import DataMonitor
 from monitors.results import Status
 from monitors.store.migrate import migrate
-from monitors.warehouse.connection import connect
+from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.target import Target
 from tests.alerting import Desk, verdict_of
-from tests.conftest import ROOT, Server
+from tests.conftest import ROOT, Server, copy_project
 
 FEED = """
 feeds:
@@ -298,3 +299,35 @@ def small_disk(server: Server) -> Iterator[Disk]:
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=False)
         folder.rmdir()
+
+
+def test_dbt_does_not_outlive_the_build_that_started_it(warehouse: Target, tmp_path: Path) -> None:
+    """kill -9 of `rampart build`: its dbt goes with it, and cannot build beside the next one."""
+    project = copy_project(tmp_path / "project")
+    building = start(project, warehouse, "build")
+    dbt: list[psutil.Process] = []
+    until = time.monotonic() + 60
+    while not dbt and time.monotonic() < until:
+        children = psutil.Process(building.pid).children(recursive=True)
+        dbt = [each for each in children if "monitors.warehouse.dbt_child" in each.cmdline()]
+        time.sleep(0.05)
+    until = time.monotonic() + 60
+    with connect(warehouse, autocommit=True) as connection:
+        while time.monotonic() < until and not _dbt_sessions(connection):
+            time.sleep(0.05)
+        building.kill()
+        building.communicate()
+        gone, alive = psutil.wait_procs(dbt, timeout=10)
+        while time.monotonic() < until and _dbt_sessions(connection):
+            time.sleep(0.05)
+
+        assert (1, []) == (len(gone), alive)
+        assert 0 == _dbt_sessions(connection)
+
+
+def _dbt_sessions(connection: Connection) -> int:
+    found = connection.execute(
+        "select count(*) from pg_stat_activity where application_name = 'dbt'"
+        " and datname = current_database()"
+    ).fetchone()
+    return int(found[0]) if found else 0
