@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -111,8 +112,10 @@ class Project:
             cli.main()
         except SystemExit as ended:
             os._exit(int(ended.code or 0))
-        finally:
-            os._exit(99)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(99)
 
     def run(self, command: str) -> int:
         """A command that nobody disturbs; its exit code."""
@@ -165,7 +168,7 @@ def disturb(project: Project, point: Point) -> None:
         point.moment = f"step {step}"
         pid = project.start(point.command, step)
     else:
-        delay = project.chance.uniform(0, 0.7 * project.took[point.command])
+        delay = project.chance.uniform(0.1, 0.7) * project.took[point.command]
         point.moment = f"{delay:.2f} s"
         pid = project.start(point.command)
         time.sleep(delay)
