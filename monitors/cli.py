@@ -33,7 +33,7 @@ from monitors import (
     cli_serve,
 )
 from monitors.cli_common import report_verdict, settings
-from monitors.errors import ExitCode, RampartError
+from monitors.errors import ExitCode, RampartError, WarehouseFailed, first_line
 
 EPILOG = (
     "Exit codes: 0 everything holds, 1 something is red or a job failed, 2 the command could not"
@@ -233,8 +233,7 @@ def main() -> None:
     except RampartError as error:
         if settings.traceback:
             raise
-        click.echo(f"rampart: {error}", err=True)
-        code = error.exit_code
+        code = _foreseen(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.OK
@@ -245,12 +244,34 @@ def main() -> None:
     raise SystemExit(int(code or 0))
 
 
+def _foreseen(error: RampartError) -> int:
+    """One line; a job that its warehouse let down is an alert."""
+    from monitors.log import masked
+
+    if isinstance(error, WarehouseFailed) and error.exit_code == ExitCode.RED:
+        from monitors.alert.lines import alert_line
+
+        click.echo(masked(alert_line("warehouse failure", str(error))), err=True)
+    else:
+        click.echo(masked(f"rampart: {error}"), err=True)
+    return error.exit_code
+
+
 def _unforeseen(error: Exception) -> int:
     """One line for what nobody foresaw; the database's own words when it was the database."""
     from monitors.log import get_logger, masked
 
     get_logger("Cli").debug("unforeseen error", exc_info=error)
     text = masked(" ".join(str(error).split()))
+    if "psycopg" in sys.modules:
+        import psycopg
+
+        from monitors.warehouse.trouble import said_of
+
+        if isinstance(error, psycopg.Error):
+            if said := said_of(error):
+                return _foreseen(WarehouseFailed(said))
+            text = masked(first_line(error))
     click.echo(
         f"rampart: {type(error).__name__}: {text} (add --traceback before the command for more)",
         err=True,

@@ -47,6 +47,8 @@ class Run(Section):
     """Where the report goes at the end, relative to rampart.yml; `off` writes none."""
     on_red_landing: Literal["stop", "continue"] = "stop"
     """Whether dbt builds although a required feed is red at its landing place."""
+    lock_timeout: Duration = timedelta(minutes=10)
+    """So long a load or a build waits for a lock of another session, saying for whom."""
 
 
 class Retention(Section):

@@ -15,6 +15,7 @@ from monitors.config import FILE_NAME, load_config
 from monitors.errors import UsageError
 from monitors.monitor import DataMonitor
 from monitors.warehouse.embedded import EmbeddedPostgres
+from monitors.warehouse.packages import install_packages
 
 Say = Callable[[str], None]
 HOME = Path(".rampart") / "demo"
@@ -97,6 +98,8 @@ def _prepare(keep: bool) -> Path:
         link = root / name
         if not link.exists():
             link.symlink_to(project / name)
+    # a demo asks nobody: neither the hub nor the resolver of its name
+    install_packages(root, offline=True)
     return root
 
 

@@ -8,6 +8,7 @@ RampartError                 the base: one line for a person, and an exit code
   UsageError                 a feed or a name that does not exist: exit 2
   ModelsError                the dbt project cannot be read: exit 2
   PipelineFailed             the job started and failed: exit 1
+  WarehouseFailed            the warehouse failed in the middle of a job: exit 1, before it: exit 2
   ChannelError               a channel did not take a message: exit 1
 """
 
@@ -65,6 +66,14 @@ class PipelineFailed(RampartError):
     exit_code = ExitCode.RED
 
 
+class WarehouseFailed(PipelineFailed):
+    """The database gave up, refused, or went away: what it is, and what to do, in one line."""
+
+    def __init__(self, text: str, *, started: bool = True) -> None:
+        super().__init__(text)
+        self.exit_code = ExitCode.RED if started else ExitCode.UNUSABLE
+
+
 class ChannelError(RampartError):
     """A channel did not take a message. The text never holds a secret."""
 
@@ -78,3 +87,8 @@ class ChannelError(RampartError):
         """Trying again will not help: somebody has to change something."""
         self.retry_after = retry_after
         """Seconds that the receiver asked us to wait; None when it said nothing."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says; further lines of the database may quote a row, and are not shown."""
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import structlog
 
-from monitors.errors import RampartError
+from monitors.errors import RampartError, first_line
 
 ROOT = "rampart"
 FILE_BYTES = 10 * 1024 * 1024
@@ -140,7 +140,7 @@ def stage(logger: Any, name: str, **context: Any) -> Iterator[dict[str, Any]]:
             stage=name,
             duration_seconds=round(perf_counter() - started, 3),
             error_type=type(error).__name__,
-            error_message=str(error),
+            error_message=first_line(error),
             exc_info=isinstance(error, Exception) and not isinstance(error, RampartError),
             **context,
             **metrics,

@@ -22,6 +22,9 @@ import pytest
 from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.embedded import EmbeddedPostgres
 from monitors.warehouse.target import Target
+from tests.canaries import canaries
+
+__all__ = ["canaries"]
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

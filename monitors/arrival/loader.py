@@ -290,6 +290,8 @@ class Intake:
         if header is None:
             return None
         self.columns = raw.column_names(header)
+        if why := raw.no_room(self.connection, self.feed, self.columns):
+            raise BrokenFile(why)
         self.drift = raw.fit_columns(self.connection, self.feed, self.columns)
         rest = batch.lines[used:]
         if not rest:

@@ -16,6 +16,9 @@ PAYLOAD = "payload"
 RESERVED = (DELIVERY, ROW, MOMENT, "tableoid", "ctid", "xmin", "cmin", "xmax", "cmax")
 """Ours, and those that every table of Postgres has already."""
 
+MOST_COLUMNS = 1600
+"""What Postgres allows a table."""
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:
@@ -92,6 +95,22 @@ def fit_columns(connection: Connection, feed: Feed, columns: list[str]) -> Drift
         # The first file of a feed that declares nothing defines the columns: that is no drift.
         added=added if known else (),
         missing=tuple(name for name in expected if name not in columns),
+    )
+
+
+def no_room(connection: Connection, feed: Feed, columns: list[str]) -> str | None:
+    """Why a header does not fit into the table any more, or None; a dropped column counts, too."""
+    new = set(columns) - set(_columns(connection, feed))
+    used = connection.execute(
+        "select count(*) from pg_attribute where attrelid = %s::regclass and attnum > 0",
+        (feed.table,),
+    ).fetchone()
+    held = int(used[0]) if used else 0
+    if held + len(new) <= MOST_COLUMNS:
+        return None
+    return (
+        f"its header names {len(new)} new columns, {feed.table} has {held}, and a table of Postgres"
+        f" holds {MOST_COLUMNS}"
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import psycopg
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
 from monitors.commands.dbt_results import build_source, results_of_run
 from monitors.commands.load import prepare_feeds
 from monitors.commands.record import record_results
-from monitors.commands.runner import Runner
+from monitors.commands.runner import Runner, milliseconds
 from monitors.errors import ExitCode, ModelsError
 from monitors.scan.dbt_artifacts import keep_build
 from monitors.store.postgres import StageCounts, Store
@@ -35,9 +39,10 @@ def alone(runner: Runner, store: Store, job: Callable[[], Verdict]) -> Verdict:
         return job()
     finally:
         if not store.connection.closed:
-            store.connection.rollback()
-            store.unlock_builds()
-            store.connection.commit()
+            with suppress(psycopg.OperationalError):  # a connection that is gone holds no lock
+                store.connection.rollback()
+                store.unlock_builds()
+                store.connection.commit()
 
 
 def skip_build(runner: Runner, store: Store, why: str) -> Verdict:
@@ -112,7 +117,7 @@ def run_recorded(
             runner.config.root,
             *arguments,
             quiet=runner.quiet_dbt,
-            variables={**(variables or {}), **stamp(runner.run_id)},
+            variables={**(variables or {}), **stamp(runner.run_id), **_lock_limit(runner)},
         )
         metrics["exit_code"] = code
     said = {1: "models or tests failed", 2: "dbt could not start; see logs/dbt.log"}.get(code)
@@ -122,3 +127,9 @@ def run_recorded(
     if code == 2:
         raise ModelsError(f"{said} or `rampart doctor`; `dbt parse` says more")
     return code
+
+
+def _lock_limit(runner: Runner) -> dict[str, str]:
+    """The variable by which sessions of dbt wait no longer for a lock than our own."""
+    limit = f"-c lock_timeout={milliseconds(runner.config.run.lock_timeout)}"
+    return {"PGOPTIONS": " ".join(filter(None, (os.environ.get("PGOPTIONS"), limit)))}

@@ -20,10 +20,11 @@ from monitors.commands.landing import look_at
 from monitors.commands.record import job_result, record_jobs, record_results
 from monitors.commands.runner import Runner
 from monitors.config_feeds import Feed, place_of
-from monitors.errors import ExitCode
+from monitors.errors import ExitCode, first_line
 from monitors.results import CheckResult
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import FeedLoad, Verdict
+from monitors.warehouse.trouble import plainly
 
 log = logs.get_logger("Monitor")
 
@@ -145,7 +146,7 @@ def _load_one(
     log_id = store.start_stage(name, "load", "bronze", path.name)
     connection.commit()
     try:
-        with logs.stage(log, "load", feed=name, source=path.name) as metrics:
+        with logs.stage(log, "load", feed=name, source=path.name) as metrics, plainly():
             before = path.stat()
             told = progress(path.name, before.st_size) if progress else None
             loaded = load_file(
@@ -166,14 +167,25 @@ def _load_one(
         if is_growing:
             raise StillGrowing(StillGrowing.why)
     except BaseException as error:
-        if not connection.closed:
-            connection.rollback()
-            counts = StageCounts(error_type=type(error).__name__, error_message=str(error))
-            status = "skipped" if isinstance(error, StillGrowing) else "failed"
-            store.finish_stage(log_id, status, counts)
-            connection.commit()
+        _record_failure(store, log_id, error)
         raise
     return loaded
+
+
+def _record_failure(store: Store, log_id: int, error: BaseException) -> None:
+    """Close the stage of a load that came to nothing; the error itself is the caller's to raise."""
+    if store.connection.closed:
+        return
+    counts = StageCounts(
+        error_type=type(error).__name__, error_message=logs.masked(first_line(error))
+    )
+    status = "skipped" if isinstance(error, StillGrowing) else "failed"
+    try:
+        store.connection.rollback()
+        store.finish_stage(log_id, status, counts)
+        store.connection.commit()
+    except psycopg.Error as second:
+        log.error("the failure could not be recorded", error_message=first_line(second))
 
 
 def _delivery_name(runner: Runner, feed: Feed, path: Path) -> str:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import secrets
 import subprocess
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import psycopg
+
 from monitors import log as logs
 from monitors.alert.heartbeat import beat
 from monitors.commands.journal import spool_folder, take_in_spool
 from monitors.config import Config, load_config
-from monitors.errors import ExitCode
+from monitors.errors import ExitCode, first_line
 from monitors.store.migrate import migrate
 from monitors.store.postgres import RunContext, Store
 from monitors.warehouse.connection import Connection, connect, resolve_target
 from monitors.warehouse.target import Target
+from monitors.warehouse.trouble import plainly
+from monitors.warehouse.waits import told
 
 log = logs.get_logger("Monitor")
 
@@ -65,15 +69,21 @@ class Runner:
             self.run_id = new_run_id(self.now())
             logs.bind_run(self.run_id)
         self._has_run = True
-        with connect(self.target) as connection:
-            migrate(connection)
-            self._take_in_spool(connection)
-            store = Store(connection, self.run_context())
-            store.start_run(command)
-            connection.commit()
+        limit = milliseconds(self.config.run.lock_timeout)
+        with (
+            connect(self.target, lock_timeout=limit) as connection,
+            told(self.target, connection.info.backend_pid),
+        ):
+            with plainly(started=False):
+                migrate(connection)
+                self._take_in_spool(connection)
+                store = Store(connection, self.run_context())
+                store.start_run(command)
+                connection.commit()
             exit_code: int = ExitCode.RED
             try:
-                verdict = job(store)
+                with plainly():
+                    verdict = job(store)
                 exit_code = verdict.exit_code
             except (KeyboardInterrupt, SystemExit) as error:
                 exit_code = int(getattr(error, "code", None) or ExitCode.INTERRUPTED)
@@ -82,13 +92,21 @@ class Runner:
                 exit_code = getattr(error, "exit_code", ExitCode.RED)
                 raise
             finally:
-                if not connection.closed:
-                    connection.rollback()
-                    store.finish_run(exit_code)
-                    connection.commit()
+                self._finish(store, exit_code)
                 beat(self.config.heartbeat, command, int(exit_code))
         log.info("run finished", command=command, exit_code=int(exit_code))
         return verdict
+
+    def _finish(self, store: Store, exit_code: int) -> None:
+        """Note the end; where that is impossible the run stays open: the first error counts."""
+        if store.connection.closed:
+            return
+        try:
+            store.connection.rollback()
+            store.finish_run(exit_code)
+            store.connection.commit()
+        except psycopg.Error as error:
+            log.error("the end of the run could not be recorded", error_message=first_line(error))
 
     def _take_in_spool(self, connection: Connection) -> None:
         """Jobs that ran while the warehouse was away, and what their failures mean."""
@@ -113,6 +131,11 @@ def context_of(run_id: str, config: Config | None) -> RunContext:
         versions=_versions(),
         git_revision=_git_revision(config.root) if config else None,
     )
+
+
+def milliseconds(duration: timedelta) -> int:
+    """As Postgres counts its limits."""
+    return int(duration.total_seconds() * 1000)
 
 
 def new_run_id(now: datetime) -> str:

@@ -228,7 +228,12 @@ class Store:
     # ---------------------------------------------------------------- builds
 
     def lock_builds(self, *, wait: bool) -> bool:
-        """Builds take turns, over transactions. Whether it is ours; unlock as often as you lock."""
+        """Builds take turns, over transactions. Whether it is ours; unlock as often as you lock.
+
+        A turn is waited for without the limit that other locks have: a build may take hours.
+        """
+        if wait:
+            self._execute("wait_without_limit")
         row = self._execute("lock_builds" if wait else "try_lock_builds").fetchone()
         return wait or bool(row and row[0])
 

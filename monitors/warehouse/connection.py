@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import psycopg
 from monitors.errors import ConnectionFailed
 from monitors.warehouse.embedded import EmbeddedPostgres
 from monitors.warehouse.target import Target, configured_target
+
+# psycopg warns of what it cannot tidy on a lost connection; the error itself is said anyway
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -34,14 +38,16 @@ def connect(
     autocommit: bool = False,
     read_only: bool = False,
     statement_timeout: int = 0,
+    lock_timeout: int = 0,
     connect_timeout: int = 10,
 ) -> Connection:
-    """A connection in UTC; `statement_timeout` in milliseconds, 0 is none; `connect_timeout` in
-    seconds.
+    """A connection in UTC; the limits of statements and locks in milliseconds, 0 is none;
+    `connect_timeout` in seconds.
 
     Raises ConnectionFailed: where, as whom, and what the server said.
     """
     options = f"-c timezone=UTC -c statement_timeout={statement_timeout}"
+    options += f" -c lock_timeout={lock_timeout}"
     if read_only:
         options += " -c default_transaction_read_only=on"
     extra = {key: value for key, value in target.extra if key.startswith("ssl")}

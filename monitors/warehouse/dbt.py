@@ -111,7 +111,8 @@ def _start(
     variables: Mapping[str, str] | None,
 ) -> subprocess.CompletedProcess[str]:
     quietly = ["--quiet"] if quiet else []
-    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *quietly, *arguments]
+    child = ["-m", "monitors.warehouse.dbt_child", str(os.getpid())]
+    command = [sys.executable, *child, *quietly, *arguments]
     log.debug("dbt starts", arguments=list(arguments))
     return subprocess.run(
         command,

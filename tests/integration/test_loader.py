@@ -722,6 +722,18 @@ def test_memory_stays_flat(warehouse: Target, tmp_path: Path, kind: str) -> None
 # -------------------------------------------------------------------- dirty corpora
 
 
+def test_a_header_that_no_table_can_hold_refuses_the_delivery(bench: Bench, tmp_path: Path) -> None:
+    """1600 is Postgres' limit: the file is refused with the numbers, the next one is loaded."""
+    wide = ",".join(f"c{number}" for number in range(1700)).encode() + b"\n1\n"
+    delivery = bench.delivered(write(tmp_path / "wide.csv", wide), feed_of())
+    fine = bench.delivered(write(tmp_path / "fine.csv", b"a,b\n1,2\n"), feed_of())
+
+    assert ("refused", 0) == (delivery.admission, delivery.records)
+    assert "names 1700 new columns" in str(delivery.why)
+    assert hashlib.sha256(wide).hexdigest() == delivery.sha256
+    assert ("admitted", 1) == (fine.admission, fine.rows)
+
+
 def corpus(name: str) -> list[tuple[str, bytes]]:
     path = DOCUMENTS / f"{name}.tar.xz"
     if not path.exists():

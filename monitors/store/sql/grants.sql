@@ -13,7 +13,22 @@ $$
 grant usage on schema monitoring, quarantine to rampart_loader, rampart_builder, rampart_monitor, rampart_reader;
 grant create on schema monitoring, quarantine to rampart_builder;
 revoke all on all tables in schema monitoring, quarantine from rampart_loader, rampart_builder, rampart_monitor, rampart_reader;
-grant select on all tables in schema monitoring, quarantine to rampart_builder, rampart_monitor, rampart_reader
+grant select on all tables in schema monitoring, quarantine to rampart_builder, rampart_monitor, rampart_reader;
+-- what dbt makes here later is read at once, and not after the next `db grant`
+alter default privileges for role rampart_builder in schema monitoring, quarantine grant select on tables to rampart_monitor, rampart_reader
+
+-- reader --
+-- Raw bytes are not for the reader: a dead letter is counted and placed, its content is not shown.
+do $$
+begin
+    revoke select on monitoring.dead_letters from rampart_reader;
+    execute (
+        select format('grant select (%s) on monitoring.dead_letters to rampart_reader', string_agg(quote_ident(attname), ', '))
+        from pg_attribute
+        where attrelid = 'monitoring.dead_letters'::regclass and attnum > 0 and not attisdropped and attname <> 'content'
+    );
+end
+$$
 
 -- loader --
 -- What a load commits together; verdicts of its landing checks are append only for it, too.
@@ -58,7 +73,8 @@ grant create on schema {schema} to rampart_loader;
 grant select on all tables in schema {schema} to rampart_builder, rampart_monitor;
 grant select, insert on all tables in schema {schema} to rampart_loader;
 alter default privileges in schema {schema} grant select on tables to rampart_builder, rampart_monitor;
-alter default privileges in schema {schema} grant select, insert on tables to rampart_loader
+alter default privileges in schema {schema} grant select, insert on tables to rampart_loader;
+alter default privileges for role rampart_loader in schema {schema} grant select on tables to rampart_builder, rampart_monitor
 
 -- each_schema_built --
 -- What dbt builds: the builder owns it, the others read it, also what comes later.

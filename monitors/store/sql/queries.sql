@@ -226,6 +226,10 @@ select max(extracted_at) from monitoring.deliveries where admission <> 'refused'
 -- Builds and replays that Rampart starts take turns, until the connection closes or unlocks.
 select pg_advisory_lock(hashtextextended('rampart.build', 0))
 
+-- wait_without_limit --
+-- Until the end of the transaction.
+select set_config('lock_timeout', '0', true)
+
 -- try_lock_builds --
 -- The same, without waiting.
 select pg_try_advisory_lock(hashtextextended('rampart.build', 0))
