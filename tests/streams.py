@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from monitors.cli import cli
 from monitors.config import Config, load_config
-from monitors.warehouse.connection import connect
+from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.target import Target
 from tests.conftest import ROOT
 
@@ -42,6 +42,7 @@ class Site:
     def __init__(self, folder: Path, target: Target, /, **settings: Any) -> None:
         self.folder = folder
         self.target = target
+        self._asking: Connection | None = None
         self.stream = {
             "table": "web_raw.events", "dlq_path": "monitoring.dead_letters",
             "watermark": "1 hour", "checkpoint": "web", "event_time": "t",
@@ -97,11 +98,19 @@ class Site:
 
     def ask(self, sql: str) -> list[Any]:
         """Nothing where a table is not there yet."""
-        with connect(self.target) as connection:
-            try:
-                return connection.execute(sql.encode()).fetchall()
-            except psycopg.errors.UndefinedTable:
-                return []
+        if self._asking is None or self._asking.closed:
+            self._asking = connect(self.target, autocommit=True)
+        try:
+            return self._asking.execute(sql.encode()).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return []
+        except psycopg.OperationalError:  # a test cut every connection, this one too
+            self._asking.close()
+            return self.ask(sql)
+
+    def close(self) -> None:
+        if self._asking is not None:
+            self._asking.close()
 
     def execute(self, sql: str) -> None:
         with connect(self.target, autocommit=True) as connection:

@@ -45,10 +45,12 @@ def site(
     brokers: Brokers,
     topic: str,
     use: Callable[[Target], None],
-) -> Site:
+) -> Iterator[Site]:
     use(warehouse)
     kafka = {"brokers": brokers.address, "topic": topic, "group": topic}
-    return Site(tmp_path, warehouse, kafka=kafka)
+    made = Site(tmp_path, warehouse, kafka=kafka)
+    yield made
+    made.close()
 
 
 def new_group(site: Site) -> None:

@@ -6,7 +6,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ from tests.streams import NOW, Site, message, wait_until
 
 
 @pytest.fixture
-def site(tmp_path: Path, warehouse: Target, use: Callable[[Target], None]) -> Site:
+def site(tmp_path: Path, warehouse: Target, use: Callable[[Target], None]) -> Iterator[Site]:
     use(warehouse)
     (tmp_path / "in").mkdir()
-    return Site(tmp_path, warehouse, folder={"path": "in/**/*.jsonl"})
+    made = Site(tmp_path, warehouse, folder={"path": "in/**/*.jsonl"})
+    yield made
+    made.close()
 
 
 def append(site: Site, name: str, *lines: str | bytes, end: bytes = b"\n") -> None:
