@@ -40,7 +40,9 @@ run_metrics as (
         accounted.duplicates,
         accounted.rejected,
         accounted.dead_letters,
-        100.0 * accounted.taken / nullif(accounted.arrived, 0) as success_rate
+        cast(
+            100.0 * accounted.taken / nullif(accounted.arrived, 0) as numeric(18, 4)
+        ) as success_rate
     from accounted
 )
 
