@@ -37,7 +37,7 @@ LOOPBACK_UP = (
 )
 """The namespace's own loopback, for receivers of the tests: SIOCSIFFLAGS, up and running."""
 TESTS = (
-    "tests/unit", "tests/integration/test_loader.py", "tests/integration/test_soda.py",
+    "tests/unit/test_log.py", "tests/integration/test_loader.py", "tests/integration/test_soda.py",
     "tests/integration/test_soda_history.py", "tests/integration/test_channels.py",
     "tests/integration/test_leases.py", "tests/integration/test_red_builds.py",
     "tests/integration/test_landing.py", "tests/integration/test_export.py",
