@@ -235,6 +235,8 @@ def with_evidence(result: CheckResult, rows: Rows) -> CheckResult:
         why = "too little is known to fail"
         if result.detectable_change is not None:
             why = f"sees a change of {number_text(result.detectable_change)} or more"
+        if result.detectable_change is not None and result.detectable_change >= 1:
+            why = "even an outage might not have shown"
         return replace(result, status=Status.BLIND, message=f"{result.message}; {why}")
     return result
 

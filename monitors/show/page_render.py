@@ -116,7 +116,7 @@ def _fits(row: Any, wanted: Mapping[str, str]) -> bool:
         return False
     if (owner and owner not in row.owner.split(", ")) or (layer and layer != row.layer):
         return False
-    text = f"{row.name} {row.note}".lower()
+    text = f"{row.name} {row.note} {row.owner}".lower()
     return all(word in text for word in wanted["q"].lower().split())
 
 

@@ -14,7 +14,7 @@
   var count = document.getElementById("count");
   var body = table.tBodies[0];
   var rows = Array.prototype.slice.call(body.rows).map(function (row) {
-    return { row: row, text: row.cells[1].textContent.toLowerCase(), data: row.dataset };
+    return { row: row, text: (row.cells[1].textContent + " " + (row.dataset.o || "")).toLowerCase(), data: row.dataset };
   });
   var order = ["error", "fail", "missing", "blocked", "warn", "blind", "muted", "pass"];
 
