@@ -8,9 +8,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test test-all lint format bench lock clean
+.PHONY: metrics-exporter monitoring-up monitoring-down
+COMPOSE := docker compose --file ops/compose/compose.yml
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/runtime ## install Rampart into .venv
 
@@ -18,6 +20,15 @@ setup-dev: $(VENV)/dev ## install Rampart and what its tests need into .venv
 
 demo: $(VENV)/runtime ## run the main job on sample data and an embedded Postgres
 	@$(BIN)/rampart demo
+
+metrics-exporter: $(VENV)/runtime ## serve /metrics, /health and the page on this machine
+	@$(BIN)/rampart serve
+
+monitoring-up: ## Postgres, rampart serve, Prometheus, Alertmanager and Grafana in containers
+	$(COMPOSE) up --build --detach --wait
+
+monitoring-down: ## stop them; their data stay
+	$(COMPOSE) down
 
 test: $(VENV)/dev lint ## lint, then every test but the slow ones
 	$(BIN)/python -m pytest -m "not slow" -q $(PARALLEL)

@@ -19,9 +19,12 @@ from bench import (
     history,
     load,
     registers,
+    report,
     scan,
     scd2,
+    serve,
     start,
+    streams,
     volume,
 )
 from bench.figure import Figure, Options
@@ -35,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "load_csv_quoted": load.load_csv_quoted,
     "load_jsonl": load.load_jsonl,
     "load_documents": documents.load_documents,
+    "consume": streams.consume,
     "scd2_full": scd2.full_extract,
     "scd2_partial": scd2.partial_extract,
     "registers": registers.registers,
@@ -44,6 +48,8 @@ BENCHMARKS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "scan_fixed": scan.fixed,
     "volume_model": volume.volume_model,
     "dbt_results": artifacts.read_results,
+    "report": report.report,
+    "serve": serve.serve,
 }
 
 

@@ -17,7 +17,9 @@ from monitors import (
     cli_backtest,
     cli_channels,
     cli_checks,
+    cli_consume,
     cli_db,
+    cli_deadletters,
     cli_deliveries,
     cli_exec,
     cli_export,
@@ -28,6 +30,7 @@ from monitors import (
     cli_purge,
     cli_quarantine,
     cli_report,
+    cli_serve,
 )
 from monitors.cli_common import report_verdict, settings
 from monitors.errors import ExitCode, RampartError, WarehouseFailed, first_line
@@ -285,17 +288,20 @@ cli.add_command(cli_channels.channels)
 cli.add_command(cli_checks.checks)
 cli.add_command(cli_checks.periods)
 cli.add_command(cli_checks.volumes)
+cli.add_command(cli_consume.consume)
 cli.add_command(cli_db.db)
+cli.add_command(cli_deadletters.deadletters)
 cli.add_command(cli_deliveries.deliveries)
 cli.add_command(cli_exec.exec_)
 cli.add_command(cli_export.export)
 cli.add_command(cli_incidents.incidents)
-cli.add_command(cli_notify.notify)
 cli.add_command(cli_init.init)
 cli.add_command(cli_landing.landing)
+cli.add_command(cli_notify.notify)
 cli.add_command(cli_purge.purge)
 cli.add_command(cli_quarantine.quarantine)
 cli.add_command(cli_report.report)
+cli.add_command(cli_serve.serve)
 
 if __name__ == "__main__":
     main()

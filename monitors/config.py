@@ -16,7 +16,9 @@ from monitors.config_alerts import Alerts, Channels, Heartbeat
 from monitors.config_exports import Export
 from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, Thresholds
 from monitors.config_file import YamlFile, explain, one_line, read_yaml, wrong
-from monitors.config_types import Duration, Section, TableName, refuse
+from monitors.config_serve import Serve
+from monitors.config_streams import Stream
+from monitors.config_types import Duration, OptionalFile, Section, TableName, refuse
 from monitors.config_volumes import Volume
 from monitors.errors import ConfigError, UsageError
 
@@ -37,10 +39,12 @@ class Scan(Section):
 
 
 class Run(Section):
-    """What `rampart run` does after its scan, unless a critical check is red."""
+    """What `rampart run` does after its scan."""
 
     then: tuple[str, ...] = ()
-    """Commands, run in order in the folder of rampart.yml."""
+    """Commands, run in order in the folder of rampart.yml, unless a critical check is red."""
+    report: OptionalFile = Path("target/rampart_report.html")
+    """Where the report goes at the end, relative to rampart.yml; `off` writes none."""
     on_red_landing: Literal["stop", "continue"] = "stop"
     """Whether dbt builds although a required feed is red at its landing place."""
     lock_timeout: Duration = timedelta(minutes=10)
@@ -70,17 +74,36 @@ class Config(Section):
     alerts: Alerts = Alerts()
     heartbeat: Heartbeat | None = None
     exports: dict[str, Export] = Field(default_factory=dict)
+    streams: dict[str, Stream] = Field(default_factory=dict)
+    serve: Serve = Serve()
     root: Annotated[Path, BeforeValidator(refuse)] = Field(default_factory=Path.cwd, exclude=True)
 
     def feed(self, name: str) -> Feed:
+        if name in self.streams:
+            raise UsageError(f"`{name}` is a stream, not a feed of files: rampart consume {name}")
         if name not in self.feeds:
             known = ", ".join(sorted(self.feeds)) or "none"
             raise UsageError(f"feed `{name}` is not in {self.root / FILE_NAME}; known: {known}")
         return self.feeds[name]
 
+    def stream(self, name: str) -> Stream:
+        if name not in self.streams:
+            known = ", ".join(sorted(self.streams)) or "none"
+            raise UsageError(f"stream `{name}` is not in {self.root / FILE_NAME}; known: {known}")
+        return self.streams[name]
+
+    @property
+    def arrivals(self) -> dict[str, Feed]:
+        """Feeds, and streams as the feeds that they are to raw, rules and checks."""
+        return {**self.feeds, **{name: each.as_feed() for name, each in self.streams.items()}}
+
+    def arrival(self, name: str) -> Feed:
+        """A feed or a stream."""
+        return self.streams[name].as_feed() if name in self.streams else self.feed(name)
+
     def calendar_of(self, name: str) -> Calendar:
-        """The calendar by which a feed's age is counted."""
-        freshness = self.feed(name).freshness
+        """The calendar by which the age of a feed or a stream is counted."""
+        freshness = self.arrival(name).freshness
         return self.calendars.get(freshness.calendar or "" if freshness else "", ALWAYS_OPEN)
 
 
@@ -108,14 +131,29 @@ def load_config(path: Path | None = None) -> Config:
 
 def _refuse_unknown_names(config: Config, file: YamlFile) -> None:
     """What one section names must stand in another."""
-    for name, feed in config.feeds.items():
+    for name, feed in config.arrivals.items():
         wanted = feed.freshness.calendar if feed.freshness else None
         if wanted is not None and wanted not in config.calendars:
             known = ", ".join(config.calendars) or "none yet: there is no `calendars:`"
-            keys = ("feeds", name, "freshness", "calendar")
+            section = "streams" if name in config.streams else "feeds"
+            keys = (section, name, "freshness", "calendar")
             raise ConfigError(wrong(file, keys, wanted, f"one of `calendars`: {known}"))
+    _refuse_shared_names(config, file)
     for dataset, volume in config.volumes.items():
-        if volume.feed is not None and volume.feed not in config.feeds:
+        if volume.feed is not None and volume.feed not in config.arrivals:
             known = ", ".join(config.feeds) or "none yet: there is no `feeds:`"
             where = ("volumes", dataset, "feed")
             raise ConfigError(wrong(file, where, volume.feed, f"one of `feeds`: {known}"))
+
+
+def _refuse_shared_names(config: Config, file: YamlFile) -> None:
+    """A stream with the name of a feed, or two with one checkpoint, would count each other's."""
+    checkpoints: dict[str, str] = {}
+    for name, stream in config.streams.items():
+        if name in config.feeds:
+            raise ConfigError(wrong(file, ("streams", name), name, "a name that no feed has"))
+        other = checkpoints.setdefault(stream.checkpoint, name)
+        if other != name:
+            said = f"a checkpoint of its own: this one is that of `{other}`"
+            where = ("streams", name, "checkpoint")
+            raise ConfigError(wrong(file, where, stream.checkpoint, said))

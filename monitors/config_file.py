@@ -74,6 +74,8 @@ def explain(error: ValidationError, file: YamlFile, model: type[BaseModel]) -> s
             said = f"found {_kind(context['tag'])}, allowed is {context['expected_tags']}"
     elif first["type"] == "secret":
         said = f"found a value that is not shown, allowed is {first['msg']}"
+    elif first["type"] == "needed":
+        said = first["msg"]
     elif first["type"] == "missing":
         said = "missing; it must be given"
     elif first["type"] in ("invalid_key", "string_type") and "[key]" in first["loc"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -101,12 +102,22 @@ def _time_zone(value: Any) -> Any:
         raise ValueError("a time zone like Europe/Berlin") from None
 
 
+def _optional_file(value: Any) -> Any:
+    if value is False or value == "off":  # YAML reads a bare `off` as false
+        return None
+    if isinstance(value, (str, Path)) and str(value).strip():
+        return Path(value)
+    raise ValueError("a file like `target/rampart_report.html`, or `off`")
+
+
 def refuse(_value: Any) -> Any:
     """For what is no key of the file."""
     raise ValueError("no such key: it is the folder of the file")
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+OptionalFile = Annotated[Path | None, BeforeValidator(_optional_file)]
+"""None: `off`."""
 TableName = Annotated[str, BeforeValidator(_table)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ColumnName = Annotated[str, BeforeValidator(_column)]

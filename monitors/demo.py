@@ -58,7 +58,7 @@ def run_demo(*, keep: bool, say: Say, last_day: date | None = None) -> None:
     say(_indented(screen.summary(second)))
     for line in second.alerts:
         say(f"   {line}")
-    say(_where_to_look(int(second.exit_code), perf_counter() - started))
+    say(_where_to_look(int(second.exit_code), second.report, perf_counter() - started))
 
 
 def day_of(text: str | None) -> date:
@@ -119,16 +119,21 @@ def _indented(text: str) -> str:
     return "\n".join(f"   {line}" if line else "" for line in text.splitlines()) + "\n"
 
 
-def _where_to_look(exit_code: int, seconds: float) -> str:
+def _where_to_look(exit_code: int, report: str, seconds: float) -> str:
     rules = "select rules, count(*) from quarantine.ledger group by 1"
     verdicts = (
         "select check_id, message from monitoring.data_quality_metrics where status <> 'pass'"
+    )
+    look = (
+        f"\n  open {report} in a browser: what to trust and what not, in one file"
+        if Path(report).is_file()
+        else ""
     )
     meaning = "a scheduler stops here, and no dashboard refreshes" if exit_code else "all is well"
     return f"""
 The scan gave exit code {exit_code}: {meaning} ({seconds:.0f} s in all).
 
-Where to look next
+Where to look next{look}
   cd {HOME}    # the demo has a folder and a database of its own
   rampart db psql -c "{rules}"
   rampart db psql -c "{verdicts}"

@@ -66,7 +66,7 @@ def health_of(facts: HealthFacts, now: datetime, oldest_scan: timedelta | None =
     ]
     reasons = (*down, *degraded)
     state: State = "down" if down else "degraded" if degraded else "healthy"
-    return Health(state, reasons or ("every check holds",), facts.open_incidents)
+    return Health(state, reasons or ("no check is red",), facts.open_incidents)
 
 
 def _silence(facts: HealthFacts, now: datetime, oldest_scan: timedelta | None) -> list[str]:

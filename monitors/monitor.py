@@ -15,6 +15,7 @@ from monitors.commands.build import build_models, skip_build
 from monitors.commands.landing import show_landing
 from monitors.commands.load import ProgressFactory, load_feeds
 from monitors.commands.record import job_result, record_jobs
+from monitors.commands.report import make_report
 from monitors.commands.runner import Runner
 from monitors.commands.scan import scan_checks
 from monitors.commands.volumes import recount_volumes
@@ -76,8 +77,8 @@ class DataMonitor(Runner):
         return self._watched("audit", lambda store: audit_tables(self, store, select))
 
     def run(self, progress: ProgressFactory | None = None) -> Verdict:
-        """Load, build and scan as one run, then whatever `run: then:` names."""
-        return self._watched("run", lambda store: self._run(store, progress))
+        """Load, build and scan as one run, then whatever `run: then:` names, then the report."""
+        return self._reported(self._watched("run", lambda store: self._run(store, progress)))
 
     def deliveries(
         self, feed: str | None = None, *, refused: bool = False, limit: int = 20
@@ -121,6 +122,20 @@ class DataMonitor(Runner):
         for command in self.config.run.then:
             verdict = verdict.plus(self._then(store, command))
         return verdict
+
+    def _reported(self, verdict: Verdict) -> Verdict:
+        """With the report written, after the run has ended; that it cannot be is no verdict."""
+        path = self.config.run.report
+        if path is None:
+            return verdict
+        try:
+            with logs.stage(log, "report", file=str(path)) as metrics:
+                written = make_report(self.config, self.target, self.now(), path)
+                metrics.update(bytes=written.size, datasets=written.datasets)
+        except Exception as error:  # whatever it is: what the run found is found
+            said = logs.masked(" ".join(str(error).split()))
+            return replace(verdict, report=f"not written: {said}")
+        return replace(verdict, report=written.shown)
 
     def _then(self, store: Store, command: str) -> Verdict:
         with logs.stage(log, "then", command=command) as metrics:

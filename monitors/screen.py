@@ -67,6 +67,8 @@ def summary(verdict: Verdict) -> str:
             if verdict.exit_code == 0
             else "Dashboards must not refresh until this is mended."
         )
+    if verdict.report:
+        lines.append(f"report   {verdict.report}")
     lines.append(f"run {verdict.run_id}, exit code {int(verdict.exit_code)}")
     return "\n".join(lines) + "\n"
 
@@ -120,6 +122,7 @@ def as_json(verdict: Verdict) -> str:
         "scores": [asdict(each) for each in verdict.scores],
         "alerts": list(verdict.alerts),
         "health": asdict(verdict.health) if verdict.health else None,
+        "report": verdict.report or None,
         "warnings": list(verdict.warnings),
     }
     return json.dumps(found, default=str, indent=2) + "\n"

@@ -81,6 +81,8 @@ class Verdict:
     scores: tuple[Score, ...] = ()
     health: Health | None = None
     """Of the whole, after this run; None when nothing was judged."""
+    report: str = ""
+    """Where the report of this run is, or why there is none; empty when none was asked for."""
 
     @property
     def red(self) -> list[CheckResult]:
@@ -111,4 +113,5 @@ class Verdict:
             scanned=self.scanned or other.scanned,
             scores=other.scores or self.scores,
             health=other.health or self.health,
+            report=other.report or self.report,
         )

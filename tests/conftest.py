@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -36,6 +37,7 @@ _numbers = count(1)
 LONGEST_FIRST = (
     "test_pipeline", "test_quarantine", "test_scd2", "test_online_retail", "test_leases",
     "test_documented", "test_packages", "test_red_builds", "test_beijing_air", "test_dotgov",
+    "test_monitoring",
 )  # fmt: skip
 """Modules that would otherwise run alone at the end, with one core idle."""
 
@@ -132,6 +134,21 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[[Target], None]:
             monkeypatch.setenv(name, value)
 
     return point
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The system's own browser; none is ever downloaded."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("there is no chromium: apt-get install chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        # the sandbox of chromium refuses to run as root
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = driver.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
 
 
 def copy_project(folder: Path) -> Path:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import islice
 
 import psycopg
 from psycopg import sql
@@ -51,6 +52,8 @@ SEGMENT_BYTES = 8 * 1024 * 1024
 """How much one COPY takes, and how much is judged again when it fails."""
 KEPT_BYTES = 8 * 1024
 """How much of a dead letter is kept."""
+PART_RECORDS = 1000
+"""So many judged records make one part of a COPY: Postgres parses it while the next is judged."""
 LOGGED_LETTERS = 20
 """How many of one file have a log line each; the rest are in the table all the same."""
 SAMPLE_RECORDS = 2000
@@ -101,7 +104,7 @@ def load_file(
     raw.ensure_table(store.connection, feed)
     delivery_id, sequence = store.next_delivery(feed_name)
     moment, moment_from = moment_of(path, feed.moment)
-    intake = _Intake(store, feed, delivery_id, moment if feed.extract else None)
+    intake = Intake(store, feed, delivery_id, moment if feed.extract else None)
     try:
         broken = intake.take(path, progress)
     except BaseException:
@@ -173,7 +176,7 @@ def kind_of(name: str, feed: Feed) -> str:
     return feed.extract.kind
 
 
-def _too_many_dead(intake: _Intake, feed: Feed, thresholds: Thresholds) -> str | None:
+def _too_many_dead(intake: Intake, feed: Feed, thresholds: Thresholds) -> str | None:
     dead = len(intake.dead)
     if feed.format == "json" and feed.thresholds is None:
         return None  # one document is unreadable or not: its share says nothing of the others
@@ -184,16 +187,23 @@ def _too_many_dead(intake: _Intake, feed: Feed, thresholds: Thresholds) -> str |
     return None
 
 
-class _Intake:
-    """Takes one file into one raw table: counts, dead letters, drift and digest stay on it."""
+class Intake:
+    """Takes one file, or one batch of a stream, into one raw table: counts, dead letters, drift
+    and digest stay on it. `kept_bytes`: how much of a dead letter is kept."""
 
     def __init__(
-        self, store: Store, feed: Feed, delivery_id: int, extracted_at: datetime | None
+        self,
+        store: Store,
+        feed: Feed,
+        delivery_id: int,
+        extracted_at: datetime | None,
+        kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self.connection = store.connection
         self.feed = feed
         self.delivery_id = delivery_id
         self.extracted_at = extracted_at
+        self.kept_bytes = kept_bytes
         self.digest = hashlib.sha256()
         self.rows = 0
         self.next_row = 1
@@ -227,6 +237,29 @@ class _Intake:
         if self.broken:
             self._finish_digest(path)
         return self.broken
+
+    def take_records(self, records: Iterable[GoodRecord | BadRecord]) -> None:
+        """Load what somebody else has cut and judged; each record has the next number.
+
+        All of it is one COPY, and Postgres parses one part while the next is judged. When it
+        refuses one, the good ones are halved down to it.
+        """
+        self.columns = self.columns or list(self.feed.columns)
+        judged = iter(records)
+        good: list[tuple[int, GoodRecord]] = []
+
+        def parts() -> Iterator[bytes]:
+            while part := list(islice(judged, PART_RECORDS)):
+                yield self._rendered(self._sorted_out(part, good))
+
+        if self._copy(parts()):
+            self.rows += len(good)
+            return
+        while part := list(islice(judged, PART_RECORDS)):
+            self._sorted_out(part, good)
+        half = max(1, len(good) // 2)
+        self._load_good(good[:half])
+        self._load_good(good[half:])
 
     # ---------------------------------------------------------------- reading
 
@@ -369,13 +402,21 @@ class _Intake:
 
     def _judge(self, batch: Batch) -> None:
         good: list[tuple[int, GoodRecord]] = []
-        for record in self._judged(batch):
+        self._sorted_out(self._judged(batch), good)
+        self._load_good(good)
+
+    def _sorted_out(
+        self, records: Iterable[GoodRecord | BadRecord], good: list[tuple[int, GoodRecord]]
+    ) -> list[tuple[int, GoodRecord]]:
+        """Number the records, bury the bad ones, append the others to `good`; these again."""
+        begin = len(good)
+        for record in records:
             if isinstance(record, BadRecord):
                 self._bury(self.next_row, record.line, record.reason, record.content)
             else:
                 good.append((self.next_row, record))
             self.next_row += 1
-        self._load_good(good)
+        return good[begin:]
 
     def _judged(self, batch: Batch) -> Iterator[GoodRecord | BadRecord]:
         encoding = self.feed.encoding
@@ -416,7 +457,7 @@ class _Intake:
         )
 
     def _bury(self, row: int, line: int, reason: str, content: bytes) -> None:
-        self.dead.append(DeadLetter(row, line, reason, content[:KEPT_BYTES], len(content)))
+        self.dead.append(DeadLetter(row, line, reason, content[: self.kept_bytes], len(content)))
         if len(self.dead) > LOGGED_LETTERS:
             return
         log.warning(

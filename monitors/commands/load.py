@@ -66,7 +66,7 @@ def load_feeds(
 
 def prepare_feeds(runner: Runner, store: Store) -> None:
     """Settings that SQL reads, and a raw table for every feed, so that dbt can always build."""
-    for name, feed in runner.config.feeds.items():
+    for name, feed in runner.config.arrivals.items():
         store.register_feed(name, feed, runner.config.calendar_of(name))
         ensure_table(store.connection, feed)
     store.connection.commit()
@@ -231,6 +231,7 @@ def _load_counts(loaded: Loaded) -> StageCounts:
         rows_read=loaded.delivery.records,
         rows_written=loaded.delivery.rows,
         rows_dead_lettered=loaded.delivery.dead_letters,
+        details={"null_shares": loaded.null_shares} if loaded.null_shares else {},
     )
 
 

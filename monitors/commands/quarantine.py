@@ -75,7 +75,7 @@ class Quarantine(Runner):
 
     def show(self, feed: str, delivery: int, row: int) -> Row:
         """One row. Raises UsageError when nothing of that number arrived."""
-        settings = self.config.feed(feed)
+        settings = self.config.arrival(feed)
         table = settings.table
         with connect(self.target) as connection:
             ledger = self._ledger(connection)
@@ -114,7 +114,7 @@ class Quarantine(Runner):
             if dry_run:
                 store.connection.rollback()
                 return done
-            decided = ledger.replay(by or _user(), why, self.run_id)
+            decided = ledger.replay(by or user_name(), why, self.run_id)
             store.connection.commit()
             log.info("replay decided", rows=decided, waiting=done.count("waits"))
             if not decided and not done.count("waits"):
@@ -144,7 +144,7 @@ class Quarantine(Runner):
 
         def job(store: Store) -> Decided:
             ledger = self._ledger(store.connection)
-            found = ledger.discard(selection, by or _user(), why, self.run_id)
+            found = ledger.discard(selection, by or user_name(), why, self.run_id)
             done = Decided(self.run_id, dry_run, tuple(found))
             if dry_run:
                 store.connection.rollback()
@@ -159,7 +159,7 @@ class Quarantine(Runner):
 
     def _check(self, selection: Selection) -> None:
         if selection.feed is not None:
-            self.config.feed(selection.feed)
+            self.config.arrival(selection.feed)
 
     def _ledger(self, connection: Connection, needed: str = "ledger") -> Decisions:
         """Raises UsageError when dbt has not built what is needed."""
@@ -182,7 +182,7 @@ class Quarantine(Runner):
             raise ModelsError("the rules cannot be compiled; see logs/dbt.log or `dbt parse`")
 
 
-def _user() -> str:
+def user_name() -> str:
     """Who decides, unless --by names somebody: the account on this machine."""
     try:
         return getpass.getuser()

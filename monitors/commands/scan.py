@@ -85,7 +85,7 @@ def scan_checks(
 
 def _silent_feeds(runner: Runner, store: Store) -> list[str]:
     """Optional feeds of which nothing has ever come."""
-    optional = [name for name, feed in runner.config.feeds.items() if not feed.required]
+    optional = [name for name, feed in runner.config.arrivals.items() if not feed.required]
     return never_delivered(store.connection, optional)
 
 

@@ -18,6 +18,7 @@ from monitors.store.postgres import Store
 from monitors.store.volumes import Volumes
 from monitors.verdict import Verdict
 from monitors.warehouse.connection import connect
+from monitors.warehouse.dbt import project_name
 
 log = logs.get_logger("Volumes")
 
@@ -39,7 +40,8 @@ def model_volumes(runner: Runner, store: Store) -> None:
     A dataset whose rows cannot be counted stops no other: its verdict is `not modelled`, and why.
     """
     declared = runner.config.volumes
-    volumes = Volumes(store.connection, store.run.environment, store.run.run_id)
+    project = project_name(runner.config.root) or ""
+    volumes = Volumes(store.connection, store.run.environment, store.run.run_id, project)
     volumes.undeclare_others(declared)
     tasks = []
     for dataset, volume in declared.items():

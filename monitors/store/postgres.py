@@ -45,6 +45,8 @@ class DeadLetter:
     reason: str
     content: bytes
     content_bytes: int
+    source_partition: str | None = None
+    source_offset: int | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +60,8 @@ class StageCounts:
     source: str | None = None
     error_type: str | None = None
     error_message: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What it measured beside its counts, such as `null_shares`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,7 @@ class Store:
             source=counts.source,
             error_type=counts.error_type,
             error_message=counts.error_message,
+            details=Jsonb(dict(counts.details)),
         )
 
     # ---------------------------------------------------------------- arrival

@@ -62,10 +62,13 @@ class VolumeVerdict:
 class Volumes:
     """Reads and writes of volumes in one environment."""
 
-    def __init__(self, connection: Connection, environment: str, run_id: str = "") -> None:
+    def __init__(
+        self, connection: Connection, environment: str, run_id: str = "", project: str = ""
+    ) -> None:
         self.connection = connection
         self.environment = environment
         self.run_id = run_id
+        self.project = project
 
     def lock(self, dataset: str) -> None:
         """Two scans of one dataset take turns until this transaction ends."""
@@ -84,12 +87,13 @@ class Volumes:
             lateness=volume.lateness,
             method=volume.method,
             smallest_change=volume.smallest_change,
+            project=self.project,
         )
         counted_until: datetime | None = rows[0][0]
         return counted_until
 
     def undeclare_others(self, datasets: Iterable[str]) -> None:
-        self._execute("undeclare_volumes", datasets=list(datasets))
+        self._execute("undeclare_volumes", datasets=list(datasets), project=self.project)
 
     def forget(self, dataset: str) -> None:
         """Delete the stored buckets of a dataset."""

@@ -39,8 +39,10 @@ def connect(
     read_only: bool = False,
     statement_timeout: int = 0,
     lock_timeout: int = 0,
+    connect_timeout: int = 10,
 ) -> Connection:
-    """A connection in UTC; both limits in milliseconds, 0 is none.
+    """A connection in UTC; the limits of statements and locks in milliseconds, 0 is none;
+    `connect_timeout` in seconds.
 
     Raises ConnectionFailed: where, as whom, and what the server said.
     """
@@ -56,7 +58,7 @@ def connect(
             user=target.user,
             password=target.password or None,
             dbname=target.dbname,
-            connect_timeout=10,
+            connect_timeout=connect_timeout,
             application_name="rampart",
             options=options,
             autocommit=autocommit,

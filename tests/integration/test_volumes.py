@@ -346,6 +346,23 @@ def test_a_scan_that_did_not_come_leaves_the_verdict_not_modelled(shop: Shop) ->
     assert "run `rampart scan`" in shop.verdicts()[""].cause
 
 
+def test_another_project_forgets_none_of_our_volumes(shop: Shop, tmp_path: Path) -> None:
+    """Two projects in one database; what ours names no more is gone from the verdicts."""
+    shop.visits(MIDNIGHT - 60 * DAY, 60, usual)
+    shop.scan()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "rampart.yml").write_text("scan: {checks: ['*.checks']}\n")
+    DataMonitor(other, now=lambda: shop.now).scan()
+
+    assert "usual" == shop.state()
+
+    (shop.root / "rampart.yml").write_text("scan: {checks: ['*.checks']}\n")
+    DataMonitor(shop.root, now=lambda: shop.now).scan()
+
+    assert {} == shop.verdicts()
+
+
 def test_without_a_feed_the_time_of_day_is_the_clock(shop: Shop) -> None:
     """Yesterday is complete now, and a scan of long ago has not judged it."""
     shop.configure(feed=None)

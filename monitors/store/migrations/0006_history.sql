@@ -32,11 +32,12 @@ create table monitoring.volume_series (
     smallest_change double precision not null,
     counted_until timestamptz,
     error text,
+    project text not null,
     is_declared boolean not null default true,
     updated_at timestamptz not null default now(),
     primary key (environment, dataset)
 );
-comment on table monitoring.volume_series is 'One row per dataset whose volume is modelled, as rampart.yml said it at the last scan. counted_until: the end of its latest stored bucket; error: why its rows could not be counted then.';
+comment on table monitoring.volume_series is 'One row per dataset whose volume is modelled, as rampart.yml of a project said it at its last scan. counted_until: the end of its latest stored bucket; error: why its rows could not be counted then.';
 
 create table monitoring.volume_judgements (
     environment text not null,

@@ -18,76 +18,103 @@ set search_path = pg_catalog
 as $$
 with
 
-stages as (
+-- one pass: limits_kept says how many limits of the histogram a stage stayed within
+stages as materialized (
     select
-        runs.environment,
+        logs.run_id,
         logs.pipeline_name,
         logs.layer,
         logs.status,
-        logs.rows_read,
-        logs.rows_written,
-        logs.rows_rejected,
-        logs.rows_dead_lettered,
-        extract(epoch from logs.finished_at - logs.started_at) as seconds
+        width_bucket(
+            -took.seconds,
+            array[-7200, -3600, -1800, -600, -300, -120, -60, -30, -10, -5, -1]::double precision []
+        ) as limits_kept,
+        count(*) as stages,
+        sum(took.seconds) as seconds,
+        sum(logs.rows_read) as rows_read,
+        sum(logs.rows_written) as rows_written,
+        sum(logs.rows_rejected) as rows_rejected,
+        sum(logs.rows_dead_lettered) as rows_dead_lettered
     from monitoring.pipeline_logs as logs
-    inner join monitoring.runs as runs
-        on logs.run_id = runs.run_id
+    cross join lateral (
+        select cast(extract(epoch from logs.finished_at - logs.started_at) as double precision)
+    ) as took (seconds)
     where logs.finished_at is not null and logs.started_at < before
+    group by 1, 2, 3, 4, 5
+),
+
+grouped as materialized (
+    select
+        runs.environment,
+        stages.pipeline_name,
+        stages.layer,
+        stages.status,
+        stages.limits_kept,
+        sum(stages.stages) as stages,
+        sum(stages.seconds) as seconds,
+        sum(stages.rows_read) as rows_read,
+        sum(stages.rows_written) as rows_written,
+        sum(stages.rows_rejected) as rows_rejected,
+        sum(stages.rows_dead_lettered) as rows_dead_lettered
+    from stages
+    inner join monitoring.runs as runs
+        on stages.run_id = runs.run_id
+    group by 1, 2, 3, 4, 5
 ),
 
 records as (
     select
-        stages.environment,
+        grouped.environment,
         'records_processed' as metric,
-        jsonb_build_object('layer', stages.layer, 'status', counted.status) as labels,
+        jsonb_build_object('layer', grouped.layer, 'status', counted.status) as labels,
         sum(counted.rows) as value
-    from stages
+    from grouped
     cross join lateral (
         values
-            ('read', stages.rows_read),
-            ('written', stages.rows_written),
-            ('rejected', stages.rows_rejected),
-            ('dead_lettered', stages.rows_dead_lettered)
+            ('read', grouped.rows_read),
+            ('written', grouped.rows_written),
+            ('rejected', grouped.rows_rejected),
+            ('dead_lettered', grouped.rows_dead_lettered)
     ) as counted (status, rows)
     where counted.rows is not null
-    group by stages.environment, stages.layer, counted.status
+    group by grouped.environment, grouped.layer, counted.status
 ),
 
 runs_by_status as (
     select
-        stages.environment,
+        grouped.environment,
         'runs' as metric,
-        jsonb_build_object('pipeline_name', stages.pipeline_name, 'status', stages.status) as labels,
-        count(*) as value
-    from stages
-    group by stages.environment, stages.pipeline_name, stages.status
+        jsonb_build_object('pipeline_name', grouped.pipeline_name, 'status', grouped.status) as labels,
+        sum(grouped.stages) as value
+    from grouped
+    group by grouped.environment, grouped.pipeline_name, grouped.status
 ),
 
 durations as (
     select
-        stages.environment,
+        grouped.environment,
         'duration_bucket' as metric,
-        jsonb_build_object('pipeline_name', stages.pipeline_name, 'le', limits.le) as labels,
-        count(*) filter (where limits.le = '+Inf' or stages.seconds <= limits.seconds) as value
-    from stages
+        jsonb_build_object('pipeline_name', grouped.pipeline_name, 'le', limits.le) as labels,
+        coalesce(sum(grouped.stages) filter (where grouped.limits_kept >= limits.kept), 0) as value
+    from grouped
     cross join (
         values
-            ('1', 1), ('5', 5), ('10', 10), ('30', 30), ('60', 60), ('120', 120), ('300', 300),
-            ('600', 600), ('1800', 1800), ('3600', 3600), ('7200', 7200), ('+Inf', null)
-    ) as limits (le, seconds)
-    where stages.status <> 'skipped'
-    group by stages.environment, stages.pipeline_name, limits.le
+            ('1', 11), ('5', 10), ('10', 9), ('30', 8), ('60', 7), ('120', 6), ('300', 5),
+            ('600', 4), ('1800', 3), ('3600', 2), ('7200', 1), ('+Inf', 0)
+    ) as limits (le, kept)
+    where grouped.status <> 'skipped'
+    group by grouped.environment, grouped.pipeline_name, limits.le
 ),
 
 duration_sums as (
     select
-        stages.environment,
+        grouped.environment,
         'duration_sum' as metric,
-        jsonb_build_object('pipeline_name', stages.pipeline_name) as labels,
-        sum(stages.seconds) as value
-    from stages
-    where stages.status <> 'skipped'
-    group by stages.environment, stages.pipeline_name
+        jsonb_build_object('pipeline_name', grouped.pipeline_name) as labels,
+        sum(grouped.seconds) as value
+    from grouped
+    where grouped.status <> 'skipped'
+    group by grouped.environment, grouped.pipeline_name
 )
 
 select * from records
@@ -159,3 +186,6 @@ inner join monitoring.runs as runs
 where logs.status = 'failed'
 group by 1, 2, 3, 4, 5;
 comment on view monitoring.error_counts is 'One row per environment, pipeline, stage, kind of error and UTC day: how often, when last, and what it said last.';
+
+-- the latest end of each pipeline, for a scrape every few seconds
+create index pipeline_logs_by_pipeline on monitoring.pipeline_logs (pipeline_name, started_at);

@@ -38,6 +38,9 @@ grant select, insert on monitoring.deliveries, monitoring.dead_letters, monitori
 -- a load that fails is a verdict, an incident and an alert
 grant select, insert on monitoring.data_quality_metrics, monitoring.flips, monitoring.incident_events, monitoring.outbox_attempts to rampart_loader;
 grant select, insert, update on monitoring.check_states, monitoring.incidents, monitoring.incident_checks, monitoring.outbox to rampart_loader;
+grant select, insert, update on monitoring.stream_offsets, monitoring.stream_checkpoints to rampart_loader;
+grant select, insert, update, delete on monitoring.stream_heartbeats to rampart_loader;
+grant select, insert on monitoring.stream_batches, monitoring.stream_losses, monitoring.dead_letter_decisions to rampart_loader;
 grant usage, select on all sequences in schema monitoring to rampart_loader
 
 -- monitor --

@@ -83,13 +83,27 @@ delete from monitoring.flips as flips
 where flips.flipped_at < %(before)s
 
 -- purge_outbox_attempts --
--- Tries of messages that `purge_outbox` deletes for the same moment.
-delete from monitoring.outbox_attempts as attempts
-using monitoring.outbox as messages
-where
-    attempts.outbox_id = messages.outbox_id
-    and messages.state in ('sent', 'digested')
-    and messages.created_at < %(before)s
+-- Tries of messages that `purge_outbox` deletes for the same moment; they go on counting.
+with gone as (
+    delete from monitoring.outbox_attempts as attempts
+    using monitoring.outbox as messages
+    where
+        attempts.outbox_id = messages.outbox_id
+        and messages.state in ('sent', 'digested')
+        and messages.created_at < %(before)s
+    returning messages.environment, messages.channel, attempts.outcome
+)
+
+insert into monitoring.counter_totals (environment, metric, labels, value)
+select
+    gone.environment,
+    'outbox_tries' as metric,
+    jsonb_build_object('channel', gone.channel, 'outcome', gone.outcome) as labels,
+    count(*) as value
+from gone
+group by gone.environment, gone.channel, gone.outcome
+on conflict (environment, metric, labels) do update set
+    value = counter_totals.value + excluded.value
 
 -- purge_outbox --
 -- Messages that were delivered, before a moment; a digest goes after what it told.

@@ -111,7 +111,8 @@ values (
 -- copy_dead_letters --
 -- What could not be read as rows: where, why, and their bytes.
 copy monitoring.dead_letters (
-    delivery_id, feed, name, source_row, line, reason, content, content_bytes, run_id
+    delivery_id, feed, name, source_row, line, reason, content, content_bytes, source_partition,
+    source_offset, run_id
 )
 from stdin
 
@@ -138,7 +139,8 @@ set
     rows_dead_lettered = %(rows_dead_lettered)s,
     source = coalesce(%(source)s, source),
     error_type = %(error_type)s,
-    error_message = %(error_message)s
+    error_message = %(error_message)s,
+    details = %(details)s
 where log_id = %(log_id)s
 
 -- add_result --

@@ -5,11 +5,12 @@ select pg_advisory_xact_lock(hashtextextended('rampart.volume.' || %(dataset)s, 
 -- declare_volume --
 -- What rampart.yml says of a dataset now, for the view that checks read.
 insert into monitoring.volume_series (
-    environment, dataset, every, clock_feed, clock, timezone, lateness, method, smallest_change
+    environment, dataset, every, clock_feed, clock, timezone, lateness, method, smallest_change,
+    project
 )
 values (
     %(environment)s, %(dataset)s, %(every)s, %(clock_feed)s, %(clock)s, %(timezone)s,
-    %(lateness)s, %(method)s, %(smallest_change)s
+    %(lateness)s, %(method)s, %(smallest_change)s, %(project)s
 )
 on conflict (environment, dataset) do update set
     every = excluded.every,
@@ -19,6 +20,7 @@ on conflict (environment, dataset) do update set
     lateness = excluded.lateness,
     method = excluded.method,
     smallest_change = excluded.smallest_change,
+    project = excluded.project,
     -- other buckets are another history
     counted_until = case
         when (volume_series.every, volume_series.timezone) = (excluded.every, excluded.timezone)
@@ -29,10 +31,14 @@ on conflict (environment, dataset) do update set
 returning counted_until
 
 -- undeclare_volumes --
--- Datasets that rampart.yml names no more.
+-- Datasets that rampart.yml of this project names no more; another project may name them.
 update monitoring.volume_series
 set is_declared = false, updated_at = now()
-where environment = %(environment)s and is_declared and not dataset = any(%(datasets)s)
+where
+    environment = %(environment)s
+    and project = %(project)s
+    and is_declared
+    and not dataset = any(%(datasets)s)
 
 -- forget_volumes --
 -- The buckets are counted anew, from the first.

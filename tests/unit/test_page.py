@@ -1,0 +1,305 @@
+"""What the page says and draws, from values alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from monitors.health import Health
+from monitors.show import page_charts as charts
+from monitors.show.page import is_page
+from monitors.show.page_render import content_security_policy, is_web, templates
+from monitors.show.page_state import answer_of, grouped, rows_of, word_of, worst_of
+from monitors.store.history import BadPeriod, Mute
+from monitors.store.pages import WORDS, Bucket, CheckHistory, CheckNow, Rate, Strip
+
+NOW = datetime(2026, 3, 2, 6, 0, tzinfo=timezone.utc)
+HEALTHY = Health("healthy", ("every check holds",))
+
+
+def check(check_id: str, status: str = "pass", **values: Any) -> CheckNow:
+    """A check of facts.fact_orders, unless told otherwise."""
+    found: dict[str, Any] = dict.fromkeys(CheckNow.__slots__)
+    found |= {
+        "check_id": check_id, "segment": "", "check_name": f"{check_id} holds",
+        "suite_name": "shop", "dataset": "facts.fact_orders", "layer": "gold",
+        "category": "business", "status": status, "severity": "high", "message": "value=7 (max 0)",
+        "executed_at": NOW, "run_id": "run",
+    }  # fmt: skip
+    return CheckNow(**{**found, **values})
+
+
+def mute(check_id: str) -> Mute:
+    return Mute(check_id, NOW + timedelta(days=1), "known", "ann", NOW)
+
+
+# -------------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (check("a", "fail"), "fail"),
+        (check("muted", "fail"), "muted"),
+        (check("muted", "pass"), "pass"),
+        (check("a", "missing", blocked_by="dbt.parent"), "blocked"),
+    ],
+)
+def test_a_check_is_shown_as_one_word(said: CheckNow, expected: str) -> None:
+    """Muted only while it is red; blocked counts at its parent."""
+    assert expected == word_of(said, {"muted": mute("muted")})
+
+
+def test_nothing_is_not_pass() -> None:
+    """A dataset without a verdict is missing."""
+    assert worst_of([]) == "missing"
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS if word != "pass"])
+def test_no_other_word_is_shown_as_pass(word: str) -> None:
+    """A dataset is as good as its worst check."""
+    assert word == worst_of(["pass", word, "pass"])
+
+
+# -------------------------------------------------------------------- datasets
+
+
+def test_a_check_of_a_quality_model_counts_at_what_it_speaks_of() -> None:
+    """By the same checks file, and by the feed that its id begins with; not for others."""
+    rate = check("clicks.rate", "fail", dataset="monitoring.rates", suite_name="web")
+    groups = grouped(
+        [
+            rate,
+            check("orders.sum", suite_name="web"),
+            check("dbt.events", dataset="facts.fact_events", suite_name="dbt"),
+            check("users.count", dataset="facts.fact_users", suite_name="crm"),
+        ],
+        {"facts.fact_events": ["clicks"]},
+    )
+
+    assert (rate,) == groups["facts.fact_orders"].related
+    assert (rate,) == groups["facts.fact_events"].related
+    assert () == groups["facts.fact_users"].related
+
+
+def test_what_is_in_doubt_is_named_once() -> None:
+    """The table that people read, not the quality model that says so."""
+    checks = [
+        check("clicks.rate", "fail", dataset="monitoring.rates", suite_name="web"),
+        check("orders.sum", suite_name="web"),
+    ]
+    rows = rows_of(grouped(checks), {}, [], 0)
+    answer = answer_of(
+        Health("degraded", ("1 check red",)), rows, {"fail": 1, "pass": 1}, has_scanned=True
+    )
+
+    assert ["facts.fact_orders", "monitoring.rates"] == [row.name for row in rows]
+    assert ["facts.fact_orders"] == [row.name for row in answer.in_doubt]
+    assert "Yes, except for one dataset." == answer.headline
+
+
+def test_a_strip_takes_what_was_said_elsewhere() -> None:
+    """The worst of its own and of quality models of the same file; a gap where nobody looked."""
+    checks = [
+        check("clicks.rate", dataset="monitoring.rates", suite_name="web"),
+        check("orders.sum", suite_name="web"),
+    ]
+    fail, ok = WORDS.index("fail"), WORDS.index("pass")
+    strips = [
+        Strip("monitoring.rates", "web", {1: ok, 3: fail}),
+        Strip("monitoring.rates", "crm", {2: fail}),
+        Strip("facts.fact_orders", "web", {1: ok, 3: ok}),
+    ]
+    (row,) = (r for r in rows_of(grouped(checks), {}, strips, 3) if r.name == "facts.fact_orders")
+
+    assert (fail, None, ok) == row.ranks
+
+
+# -------------------------------------------------------------------- the answer
+
+
+@pytest.mark.parametrize(
+    ("health", "statuses", "when", "state", "headline"),
+    [
+        (HEALTHY, ["pass"], "now", "healthy", "Yes. Every check holds."),
+        (HEALTHY, ["pass", "blind"], "now", "healthy", "Yes. Nothing is red."),
+        (HEALTHY, [], "never", "unknown", "Nobody can say yet."),
+        (HEALTHY, ["fail"], "now", "degraded", "Yes, except for one dataset."),
+        (Health("down", ("all",)), ["fail"], "now", "down", "No. Do not use them yet."),
+        (Health("down", ("late",)), ["pass"], "late", "down", "No. Nobody has looked lately."),
+        (Health("degraded", ("x",)), ["pass"], "now", "degraded", "Yes, with care."),
+    ],
+)
+def test_the_answer_comes_first(
+    health: Health, statuses: list[str], when: str, state: str, headline: str
+) -> None:
+    """From the health of the whole; a red row is never under a plain yes."""
+    checks = [check(f"c{number}", status) for number, status in enumerate(statuses)]
+    rows = rows_of(grouped(checks), {}, [], 0)
+    counts = dict.fromkeys(statuses, 1)
+    answer = answer_of(health, rows, counts, has_scanned=when != "never", is_late=when == "late")
+
+    assert (state, headline) == (answer.state, answer.headline)
+
+
+def test_blind_and_muted_are_said_beside_a_yes() -> None:
+    """Neither is counted as pass in silence."""
+    answer = answer_of(HEALTHY, [], {"blind": 2, "muted": 1, "pass": 5}, has_scanned=True)
+
+    assert 2 == sum("blind" in line or "muted" in line for line in answer.lines)
+
+
+# -------------------------------------------------------------------- charts
+
+
+def test_a_strip_tells_words_apart_by_shape() -> None:
+    """No two words draw the same path at the same place."""
+    drawn = {word: charts.strip([WORDS.index(word)]).paths[0][1] for word in WORDS}
+    heights = {"pass": 5, "warn": 10, "fail": 16, "error": 7}
+    shapes = {(path, heights.get(word)) for word, path in drawn.items()}
+
+    assert len(WORDS) == len(shapes)
+
+
+def test_a_strip_says_what_it_shows() -> None:
+    """For whoever hears it: counts, worst first, and what was not looked at."""
+    ranks = [WORDS.index("pass"), None, WORDS.index("fail")]
+
+    assert "last 3 scans: 1 fail, 1 pass, 1 not looked at" == charts.strip(ranks).text
+
+
+def history(values: list[float | None], **changes: Any) -> CheckHistory:
+    moments = [NOW - timedelta(days=len(values) - place) for place in range(len(values))]
+    same = len(values)
+    found = CheckHistory(
+        "c", "", moments, values, [None] * same, [0.05] * same, [WORDS.index("pass")] * same
+    )
+    return replace(found, **changes)
+
+
+def test_a_sparkline_marks_each_red_value() -> None:
+    """One cross per red verdict."""
+    ranks = [WORDS.index(word) for word in ("pass", "fail", "pass", "error")]
+    drawn = charts.spark(
+        history([0.01, 0.09, 0.02, 0.08], ranks=ranks), NOW - timedelta(days=90), NOW
+    )
+
+    assert drawn is not None
+    assert 2 == drawn.red.count("M")
+    assert "red 2 times" in drawn.text
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [None, None], [None, 3.0]])
+def test_too_little_is_not_drawn(values: list[float | None]) -> None:
+    """A line needs two values."""
+    assert charts.spark(history(values), NOW - timedelta(days=90), NOW) is None
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0], [5.0, 5.0, 5.0], [-1e300, 1e300], [1e-300, 0.0]])
+def test_flat_and_wild_lines_are_drawn(values: list[float]) -> None:
+    """Neither a division by zero, nor a number that no browser reads."""
+    drawn = charts.spark(history(list(values)), NOW - timedelta(days=90), NOW)
+
+    assert drawn is not None
+    assert "nan" not in drawn.line + drawn.band
+    assert "inf" not in drawn.line + drawn.band
+
+
+def test_a_line_is_relative_and_loses_no_place() -> None:
+    """Rounding does not add up: the last point is where it belongs."""
+    points = [(step / 3, (step * 7 % 5) / 3) for step in range(300)]
+    path = charts._line(points)
+
+    x = y = 0.0
+    text = path[1:].replace("l", " ").replace("-", " -")
+    numbers = [float(word) for word in text.split()]
+    for dx, dy in zip(numbers[::2], numbers[1::2], strict=True):
+        x, y = x + dx, y + dy
+    assert (pytest.approx(points[-1][0], abs=0.06), pytest.approx(points[-1][1], abs=0.06)) == (
+        x,
+        y,
+    )
+
+
+def bucket(day: int, rows: float, state: str | None = "usual") -> Bucket:
+    known = state in ("usual", "anomalous")
+    return Bucket(
+        "", NOW - timedelta(days=20 - day), rows, 100 if known else None, 80 if known else None,
+        120 if known else None, state, "far fewer rows",
+    )  # fmt: skip
+
+
+def test_a_volume_chart_shows_band_alarms_and_periods() -> None:
+    """Each alarm with its cause, each blind bucket, the part of a period that is in sight."""
+    buckets = [
+        bucket(0, 90, None),
+        bucket(1, 95, "blind"),
+        bucket(2, 20, "anomalous"),
+        bucket(3, 99),
+    ]
+    period = BadPeriod(1, None, None, NOW - timedelta(days=99), NOW - timedelta(days=19, hours=12),
+                       "moved house", "ann", NOW)  # fmt: skip
+    drawn = charts.volume(buckets, "day", [period])
+
+    assert drawn is not None
+    assert ["far fewer rows" in mark.text for mark in drawn.alarms] == [True]
+    assert 1 == drawn.blind.count("M")
+    assert drawn.band
+    ((x, width, text),) = drawn.shades
+    assert (charts.LEFT, "known-bad: moved house") == (x, text)
+    assert 0 < width < charts.CHART[0]
+
+
+def test_a_rate_over_its_bound_stands_out() -> None:
+    """By shape and text, not by colour alone."""
+    rates = [Rate("r", NOW - timedelta(days=2 - n), 100, n, n / 100) for n in (1, 9)]
+    drawn = charts.quarantine(rates, 0.05)
+
+    assert drawn is not None
+    assert (1, 1) == (drawn.bars.count("M"), drawn.red_bars.count("M"))
+    assert ["9.00%, 9 of 100 rows, 2026-03-09 06:00 UTC"] == [m.text for m in drawn.alarms]
+
+
+# -------------------------------------------------------------------- paths, links, policy
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/", True), ("/dataset/a/b", True), ("/api/status", True), ("/api/dataset/x", True),
+        ("/metrics", False), ("/x", False), ("/api/status/x", False), ("", False),
+    ],
+)  # fmt: skip
+def test_paths_of_the_page(path: str, expected: bool) -> None:
+    """The page knows its own and leaves the others to the server."""
+    assert expected is is_page(path)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "java\nscript:x()", "http://[", "x", None])
+def test_only_web_addresses_become_links(url: str | None) -> None:
+    """A runbook is text that somebody wrote."""
+    assert not is_web(url)
+
+
+def test_no_policy_allows_another_host_or_inline_code() -> None:
+    """Our style sheet and script by hash; nothing unsafe."""
+    for as_header in (True, False):
+        policy = content_security_policy(as_header=as_header)
+
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "http" not in policy
+
+
+def test_templates_escape() -> None:
+    """Nobody switched it off, and nobody marks data as safe."""
+    environment = templates()
+    assert environment.loader is not None
+    names = environment.list_templates(extensions=["html"])
+    sources = [environment.loader.get_source(environment, name)[0] for name in names]
+
+    assert environment.autoescape is True
+    assert not [name for name, text in zip(names, sources, strict=True) if "|safe" in text]
