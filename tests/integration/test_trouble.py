@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -20,6 +21,7 @@ import psycopg
 import pytest
 
 from monitors import DataMonitor
+from monitors import log as logs
 from monitors.results import Status
 from monitors.store.migrate import migrate
 from monitors.warehouse.connection import Connection, connect
@@ -238,6 +240,27 @@ def test_a_clock_that_is_set_back_loads_nothing_twice(
 
     assert [0, 0] == codes
     assert [(1,)] == rows(warehouse, "select count(*) from web_raw.rows")
+
+
+@pytest.mark.parametrize(
+    ("error", "shows"),
+    [
+        (psycopg.errors.AdminShutdown("terminating connection"), False),
+        (psycopg.errors.DiskFull("could not extend file"), False),
+        (psycopg.errors.UndefinedTable('relation "x" does not exist'), True),
+    ],
+)
+def test_a_stage_that_its_warehouse_ended_shows_no_traceback(
+    capsys: pytest.CaptureFixture[str], error: psycopg.Error, shows: bool
+) -> None:
+    """One line of the log for what is foreseen; a traceback for what nobody foresaw."""
+    logs.configure(level="error", pretty=False)
+    with pytest.raises(type(error)), logs.stage(logs.get_logger("Test"), "volumes"):
+        raise error
+    said = json.loads(capsys.readouterr().err)
+
+    assert shows == ("exception" in said)
+    assert str(error) == said["error_message"]
 
 
 # -------------------------------------------------------------------- what troubles
