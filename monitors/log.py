@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from math import isfinite
@@ -25,6 +25,7 @@ FILE_BYTES = 10 * 1024 * 1024
 FILE_BACKUPS = 5
 
 _secrets: set[str] = set()
+_foreseen: list[Callable[[BaseException], bool]] = []
 
 
 def get_logger(component: str) -> Any:
@@ -141,7 +142,7 @@ def stage(logger: Any, name: str, **context: Any) -> Iterator[dict[str, Any]]:
             duration_seconds=round(perf_counter() - started, 3),
             error_type=type(error).__name__,
             error_message=first_line(error),
-            exc_info=isinstance(error, Exception) and not isinstance(error, RampartError),
+            exc_info=isinstance(error, Exception) and not _is_foreseen(error),
             **context,
             **metrics,
         )
@@ -153,6 +154,15 @@ def stage(logger: Any, name: str, **context: Any) -> Iterator[dict[str, Any]]:
         **context,
         **metrics,
     )
+
+
+def expect(foreseen: Callable[[BaseException], bool]) -> None:
+    """Errors that this says are foreseen get their line, and no traceback."""
+    _foreseen.append(foreseen)
+
+
+def _is_foreseen(error: BaseException) -> bool:
+    return isinstance(error, RampartError) or any(each(error) for each in _foreseen)
 
 
 def _is_pretty(pretty: bool | None) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
+from monitors import log as logs
 from monitors.errors import WarehouseFailed, first_line
 
 AGAIN = "nothing is half written: mend it, then start the same command again"
@@ -64,3 +65,6 @@ def _is_lost(error: psycopg.Error) -> bool:
     if state.startswith(("08", "57P")):
         return True
     return isinstance(error, psycopg.OperationalError) and not state
+
+
+logs.expect(lambda error: isinstance(error, psycopg.Error) and said_of(error) is not None)

@@ -114,12 +114,17 @@ def test_no_personal_value_is_shown(project: Path, owner: Target, canaries: Cana
         for feed, delivery, row in _rejected(owner):
             shown = canaries.run(project, "quarantine", "show", feed, delivery, row, env=env)
             assert "***" in shown.stdout
+        dead = canaries.run(project, "deadletters", "list", env=env)
+        for number in range(1, 5):
+            canaries.run(project, "deadletters", "show", str(number), env=env)
+            canaries.run(project, "deadletters", "show", str(number), "--json", env=env)
         canaries.run(project, "incidents", "list", env=env)
         for number in range(1, 8):
             canaries.run(project, "incidents", "show", str(number), env=env)
 
     assert "dead letter" in loaded.stdout
     assert "sf_user" in listed.stdout
+    assert "sf_user" in dead.stdout
     assert receiver.received, "an alert was told"
 
 
