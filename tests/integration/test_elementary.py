@@ -86,19 +86,6 @@ def test_what_is_missing_is_said_in_one_line(project: Path) -> None:
     assert (importlib.util.find_spec("elementary") is None) == (half in said[0])
 
 
-def test_a_report_has_to_be_named(project: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "monitors.cli", "report"],
-        cwd=project, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-
-    assert (2, "rampart: report: say which one; there is `rampart report --elementary`") == (
-        done.returncode,
-        done.stderr.strip().splitlines()[-1],
-    )
-
-
 def test_another_version_of_the_package_is_named(tmp_path: Path) -> None:
     """Elementary would fetch the right one by itself."""
     project = copy_project(tmp_path / "project")
