@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitors.alert.topics import kind_of
-from monitors.results import CheckResult, number_text
+from monitors.results import CheckResult, Status, number_text
 
 _DEFAULT_MATTERS = "Whoever reads {dataset} may draw the wrong conclusion."
 _DEFAULT_DO = "See docs/checks.md, then run the check's query by hand: rampart db psql"
+_NOBODY_LOOKED = "Nobody knows whether it holds: the check could not be evaluated."
+_MEND_THE_CHECK = "Mend what the message names; `rampart doctor` reads every checks file."
 
 
 def alert_line(what: str, why: str) -> str:
@@ -30,14 +32,16 @@ def result_line(result: CheckResult) -> str:
 def explain(result: CheckResult, since: tuple[datetime, str] | None, now: datetime) -> list[str]:
     """Five lines: what broke, since when, how many rows, why it matters, what to do."""
     attributes = result.attributes
-    matters = str(attributes.get("matters") or _DEFAULT_MATTERS.format(dataset=result.dataset))
-    do = str(attributes.get("do") or _DEFAULT_DO)
+    matters = attributes.get("matters") or _DEFAULT_MATTERS.format(dataset=result.dataset)
+    do = attributes.get("do") or _DEFAULT_DO
+    if result.status is Status.ERROR and result.suite_name != "dbt":
+        matters, do = _NOBODY_LOOKED, _MEND_THE_CHECK
     return [
         f"{result.check_name}: {result.message} [{result.status.value}, {result.severity.value}]",
         f"since  {_since(since, now)}",
         f"rows   {rows_text(result) or 'not counted by this check'}",
-        f"why    {' '.join(matters.split())}",
-        f"do     {' '.join(do.split())}",
+        f"why    {' '.join(str(matters).split())}",
+        f"do     {' '.join(str(do).split())}",
     ]
 
 
