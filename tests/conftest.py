@@ -35,10 +35,8 @@ _numbers = count(1)
 
 
 LONGEST_FIRST = (
-    "test_pipeline", "test_scd2", "test_quarantine", "test_leases", "test_online_retail",
-    "test_stream_folder", "test_consume", "test_kill", "test_documented", "test_packages",
-    "test_init", "test_red_builds", "test_secrets", "test_beijing_air", "test_dotgov",
-    "test_page_browser", "test_landing", "test_fuzz",
+    "test_pipeline", "test_quarantine", "test_scd2", "test_online_retail", "test_leases",
+    "test_documented", "test_packages", "test_red_builds", "test_beijing_air", "test_dotgov",
 )  # fmt: skip
 """Modules that would otherwise run alone at the end, with one core idle."""
 

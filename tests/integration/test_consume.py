@@ -213,7 +213,7 @@ def test_sigterm_finishes_the_batch(site: Site, brokers: Brokers, topic: str) ->
     assert process.stderr is not None
     stderr = process.stderr
     wait_until(lambda: "partitions assigned" in stderr.readline())
-    time.sleep(1.5)
+    time.sleep(5)  # the messages are read, and wait
     before = site.count()
     process.send_signal(signal.SIGTERM)
     _out, err = process.communicate(timeout=30)
