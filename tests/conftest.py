@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from monitors.cli_common import settings
 from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.embedded import EmbeddedPostgres
 from monitors.warehouse.target import Target
@@ -75,6 +76,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("RAMPART_", "DBT_", "PG")) and not name.startswith("RAMPART_TEST"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path / "no-profiles"))
+    # a command that ran in this process leaves its --config behind
+    monkeypatch.setattr(settings, "config_path", None)
 
 
 @pytest.fixture(scope="session")
