@@ -16,10 +16,10 @@ from monitors.errors import ExitCode
 @click.option("--raw", metavar="FEED", help="Say why the raw rows of a feed stay.")
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 def purge(dry_run: bool, raw: str | None, as_json: bool) -> ExitCode:
-    """Delete verdicts, logs and dead letters older than `retention:` of rampart.yml.
+    """Delete verdicts, logs and decided dead letters older than `retention:` of rampart.yml.
 
-    What counters need is rolled up first. Raw rows, rejected rows, decisions, deliveries and the
-    history that the volume model needs stay.
+    What counters need is rolled up first. Raw rows, rejected rows, open dead letters, decisions,
+    deliveries and the history that the volume model needs stay.
     """
     from monitors.commands.purge import Cleaner
 
@@ -32,5 +32,10 @@ def purge(dry_run: bool, raw: str | None, as_json: bool) -> ExitCode:
         return ExitCode.OK
     for each in outcome.purged:
         click.echo(f"{each.rows:>10,} {each.kind} older than {each.before:%Y-%m-%d %H:%M} UTC")
+    if outcome.open_dead_letters:
+        click.echo(
+            f"{outcome.open_dead_letters:>10,} open dead letters that are as old stay until"
+            " somebody decides: rampart deadletters list"
+        )
     click.echo("would go; nothing was deleted" if dry_run else "deleted")
     return ExitCode.OK

@@ -30,6 +30,8 @@ class PurgeOutcome:
     run_id: str
     dry_run: bool
     purged: tuple[Purged, ...]
+    open_dead_letters: int = 0
+    """Old enough to go; they stay until somebody decides about them."""
     exit_code: int = ExitCode.OK
 
 
@@ -66,8 +68,10 @@ class Cleaner(Runner):
         purged: list[Purged] = []
         for step in steps:
             purged += self._one(store, step, dry_run)
-        log.info("purged", dry_run=dry_run, **{each.kind: each.rows for each in purged})
-        return PurgeOutcome(self.run_id, dry_run, tuple(purged))
+        waiting = purge.open_dead_letters(keep.dead_letters)
+        counts = {each.kind: each.rows for each in purged}
+        log.info("purged", dry_run=dry_run, open_dead_letters=waiting, **counts)
+        return PurgeOutcome(self.run_id, dry_run, tuple(purged), waiting)
 
     def _one(
         self, store: Store, step: Callable[[], Iterable[Purged]], dry_run: bool

@@ -47,8 +47,16 @@ class Purge:
         ]
 
     def dead_letters(self, keep: timedelta) -> Purged:
-        """The bytes of records that could not be read; the deliveries go on counting them."""
-        return self._purged("dead letters", "purge_dead_letters", self.now - keep)
+        """The bytes of decided dead letters; the deliveries go on counting them."""
+        return self._purged("decided dead letters", "purge_dead_letters", self.now - keep)
+
+    def open_dead_letters(self, keep: timedelta) -> int:
+        """How many are old enough to go, and stay because nobody decided about them."""
+        values = {"before": self.now - keep}
+        row = self.connection.execute(
+            statement("old_open_dead_letters").encode(), values
+        ).fetchone()
+        return 0 if row is None else int(row[0])
 
     def alerts(self, keep: timedelta) -> list[Purged]:
         """Flips, delivered messages and resolved incidents; what is open or waits stays."""

@@ -103,6 +103,36 @@ def test_the_history_that_the_model_needs_stays(project: Path, filled: Connectio
     assert {"measured": 101, "bucket": 366} == rows
 
 
+def test_a_dead_letter_waits_for_its_decision(project: Path, filled: Connection) -> None:
+    """Its bytes are the only copy: an open one stays, however old; a decided one goes."""
+    at = NOW - 200 * DAY
+    filled.execute(
+        "insert into monitoring.deliveries (feed, name, sha256, sequence, extracted_at,"
+        " extracted_at_from, kind, records, rows, dead_letters, bytes, run_id, admission,"
+        " admitted_by) values ('events', 'a', 'a', 1, %s, 'name', 'events', 3, 0, 3, 9,"
+        " 'run-200', 'admitted', 'rampart')",
+        (at,),
+    )
+    filled.execute(
+        "insert into monitoring.dead_letters (delivery_id, feed, name, source_row, line, reason,"
+        " content, content_bytes, run_id, recorded_at) select delivery_id, feed, name, n, n, 'bad',"
+        " 'x', 1, run_id, %s from monitoring.deliveries, generate_series(1, 3) as numbers (n)",
+        (at,),
+    )
+    filled.execute(
+        "insert into monitoring.dead_letter_decisions (dead_letter_id, decision, decided_by, why,"
+        " run_id) select dead_letter_id, 'discarded', 'kim', 'test data', 'run-200'"
+        " from monitoring.dead_letters where source_row = 1"
+    )
+    filled.commit()
+    outcome = Cleaner(project, now=lambda: NOW).purge()
+    left = filled.execute("select source_row from monitoring.dead_letters order by 1").fetchall()
+
+    assert [(2,), (3,)] == left
+    assert 2 == outcome.open_dead_letters
+    assert 1 == next(each.rows for each in outcome.purged if "dead letters" in each.kind)
+
+
 def test_runs_that_something_points_at_stay(project: Path, filled: Connection) -> None:
     """A delivery of long ago keeps its run."""
     store = Store(filled, RunContext("run-419", "dev"))

@@ -53,9 +53,21 @@ delete from monitoring.volume_judgements as judgements
 where judgements.bucket_start < %(before)s
 
 -- purge_dead_letters --
--- Records that could not be read, before a moment: their number stays with the delivery.
+-- Records that could not be read, before a moment, and about which somebody decided: their number
+-- stays with the delivery. These bytes are the only copy, so an open one stays, however old.
 delete from monitoring.dead_letters as letters
-where letters.recorded_at < %(before)s
+using monitoring.dead_letter_decisions as decisions
+where
+    letters.dead_letter_id = decisions.dead_letter_id
+    and letters.recorded_at < %(before)s
+
+-- old_open_dead_letters --
+-- How many from before a moment wait for a decision.
+select count(*)
+from monitoring.dead_letters as letters
+left join monitoring.dead_letter_decisions as decisions
+    on letters.dead_letter_id = decisions.dead_letter_id
+where letters.recorded_at < %(before)s and decisions.dead_letter_id is null
 
 -- tables_of_runs --
 -- Every table that points at a run.
