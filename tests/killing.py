@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from monitors import cli
@@ -62,9 +63,10 @@ class Point:
     command: str
     victim: str
     moment: str
+    struck: bool = False
+    """The command was still at work when its victim died."""
     ended: str = ""
     run: str = ""
-    committed: str = ""
     faults: list[str] = field(default_factory=list)
 
 
@@ -78,6 +80,8 @@ class Project:
         self.embedded = EmbeddedPostgres(state_folder(root))
         self.took = dict(LONGEST)
         self.output = root / "output.txt"
+        self.mark = root / "struck"
+        """There once somebody has struck."""
 
     def begin(self, slices: int) -> list[list[Path]]:
         """An empty warehouse; the files in order of arrival, in slices."""
@@ -97,8 +101,8 @@ class Project:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(self.files / name, target)
 
-    def start(self, command: str, at_step: int | None = None) -> int:
-        """A child that runs a command of the command line; its pid."""
+    def start(self, command: str, at_step: int | None = None, victim: str = "command") -> int:
+        """A child that runs a command of the command line, and kills at a step; its pid."""
         pid = os.fork()
         if pid:
             return pid
@@ -107,7 +111,7 @@ class Project:
             os.dup2(handle, 1)
             os.dup2(handle, 2)
             if at_step is not None:
-                die_at(at_step)
+                strike_at(at_step, lambda: self.strike(os.getpid(), victim))
             sys.argv = ["rampart", "--config", str(self.root), "--log-level", "error", command]
             cli.main()
         except SystemExit as ended:
@@ -124,11 +128,15 @@ class Project:
         self.took[command] = time.monotonic() - began
         return os.waitstatus_to_exitcode(status)
 
-    def kill_postgres(self, how: str) -> None:
-        """`stop` is an immediate one: SIGQUIT to the postmaster, as pg_ctl sends it."""
+    def strike(self, child: int, victim: str) -> None:
+        """Kill the command, or Postgres; `stop` is an immediate one, SIGQUIT as pg_ctl sends it."""
+        self.mark.touch()
+        if victim == "command":
+            os.kill(child, signal.SIGKILL)
+            return
         with suppress(OSError, ValueError, IndexError):
             pid = int((self.embedded.data / "postmaster.pid").read_text().splitlines()[0])
-            os.kill(pid, signal.SIGQUIT if how == "stop" else signal.SIGKILL)
+            os.kill(pid, signal.SIGQUIT if victim == "stop" else signal.SIGKILL)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with connect(resolve_target(self.root)) as connection:
@@ -138,14 +146,14 @@ class Project:
         return self.rows(f"select to_regclass('{table}')")[0][0] is not None
 
 
-def die_at(step: int) -> None:
-    """Every named step is two moments at which the process may die: before it and after it."""
+def strike_at(step: int, strike: Callable[[], None]) -> None:
+    """Every named step is two moments at which something may die: before it and after it."""
     left = [step]
 
     def passing() -> None:
         left[0] -= 1
         if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            strike()
 
     def watched(original: Callable[..., Any]) -> Callable[..., Any]:
         def step_of(*arguments: Any, **options: Any) -> Any:
@@ -162,21 +170,22 @@ def die_at(step: int) -> None:
 
 def disturb(project: Project, point: Point) -> None:
     """Run the command of a point and kill its victim."""
-    by_step = point.victim == "command" and point.command != "build" and point.number % 2
-    if by_step:
+    # a load is short: most moments at which Postgres dies by the clock are after its end
+    every = 2 if point.victim == "command" else 4
+    project.mark.unlink(missing_ok=True)
+    if point.command != "build" and point.number % every:
         step = project.chance.randrange(1, STEPS_OF[point.command])
         point.moment = f"step {step}"
-        pid = project.start(point.command, step)
+        code = wait(project.start(point.command, step, point.victim))
+        point.struck = project.mark.exists()
     else:
         delay = project.chance.uniform(0.1, 0.7) * project.took[point.command]
         point.moment = f"{delay:.2f} s"
         pid = project.start(point.command)
         time.sleep(delay)
-        if point.victim == "command":
-            os.kill(pid, signal.SIGKILL)
-        else:
-            project.kill_postgres(point.victim)
-    code = wait(pid)
+        point.struck = is_running(pid)
+        project.strike(pid, point.victim)
+        code = wait(pid)
     if code is None:
         point.faults.append(f"hangs for {PATIENCE} s after its database has died")
         return
@@ -186,6 +195,14 @@ def disturb(project: Project, point: Point) -> None:
         point.faults.append(f"a traceback: {said[-1500:]}")
     if point.victim != "command" and code not in (0, 1, 2):
         point.faults.append(f"exit code {code}")
+
+
+def is_running(pid: int) -> bool:
+    """A child that has ended is a zombie until somebody waits for it."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait(pid: int) -> int | None:

@@ -8,9 +8,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,12 +83,19 @@ def test_killed_anywhere_nothing_is_lost(
     assert 0 == done.returncode, done.stderr
 
 
-def table_of(kills: list[dict[str, object]]) -> str:
+def table_of(kills: list[dict[str, Any]]) -> str:
     """The kill points and what came of them, for whoever reads the log of the test."""
-    found = ["number  command  victim      moment     ended    run   faults"]
+    found = ["number  command  victim      moment     struck  ended    run   faults"]
     found += [
         f"{kill['number']!s:>6}  {kill['command']!s:7}  {kill['victim']!s:10}  {kill['moment']!s:9}"
-        f"  {kill['ended']!s:7}  {kill['run']!s:4}  {kill['faults'] or '-'}"
+        f"  {kill['struck']!s:6}  {kill['ended']!s:7}  {kill['run']!s:4}  {kill['faults'] or '-'}"
         for kill in kills
+    ]
+    cells = Counter((kill["command"], kill["victim"], kill["struck"]) for kill in kills)
+    found.append("command  victim      struck at work  too late")
+    found += [
+        f"{command:7}  {victim:10}  {cells[command, victim, True]:14}"
+        f"  {cells[command, victim, False]:8}"
+        for command, victim in sorted({cell[:2] for cell in cells})
     ]
     return "\n".join(found)
