@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from math import isfinite
 from pathlib import Path
@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import structlog
 
-from monitors.errors import RampartError, first_line
+from monitors.errors import RampartError, UsageError, first_line
 
 ROOT = "rampart"
 FILE_BYTES = 10 * 1024 * 1024
@@ -92,13 +92,38 @@ def configure(
     stream.setFormatter(as_text if _is_pretty(pretty) else as_json)
     root.addHandler(stream)
     if log_file is not None:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        rotating = RotatingFileHandler(
-            log_file, maxBytes=FILE_BYTES, backupCount=FILE_BACKUPS, encoding="utf-8"
-        )
+        rotating = _opened(log_file)
         rotating.setLevel((file_level or level).upper())
         rotating.setFormatter(as_json)
         root.addHandler(rotating)
+
+
+class _LogFile(RotatingFileHandler):
+    """A full disk costs the lines of the file, not the job: said once, and no traceback."""
+
+    has_complained = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self.has_complained:
+            self.has_complained = True
+            sys.stderr.write(
+                f"rampart: --log-file: lines of {self.baseFilename} are lost ({error.strerror})\n"
+            )
+
+    def close(self) -> None:
+        with suppress(OSError):  # it flushes what did not fit
+            super().close()
+
+
+def _opened(log_file: Path) -> RotatingFileHandler:
+    try:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        return _LogFile(log_file, maxBytes=FILE_BYTES, backupCount=FILE_BACKUPS, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--log-file: {log_file} cannot be opened ({error.strerror})") from None
 
 
 _SHARED: list[Any] = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -37,6 +38,8 @@ ACCOUNT = "rampart"
 SYSTEM_FOLDER = Path("/var/lib/rampart")
 SOCKET_PATH_LIMIT = 90
 """A unix socket's path may have 107 bytes, `/.s.PGSQL.5432` included."""
+ENOUGH_BYTES = 64 * 2**20
+"""With less on its disk a new server cannot be made, and an old one may not start."""
 SETTINGS = """
 # Written by Rampart. A single-user warehouse on a laptop or in CI: no network, no replication.
 listen_addresses = ''
@@ -304,15 +307,31 @@ class EmbeddedPostgres:
             output.seek(0)
             text = output.read().strip()
         if check and done.returncode != 0:
-            raise EmbeddedPostgresError(
-                f"{name} failed: {_last_line(text)}; the server's log is {self.log_file}"
-            )
+            raise EmbeddedPostgresError(f"{name} failed: {self._why(text)}{self._disk_said()}")
         return done
 
+    def _why(self, said: str) -> str:
+        """In the words of the program, or of the log of the server that it could not start."""
+        reasons = _reasons(said)
+        if reasons:
+            return reasons[0]
+        with suppress(OSError):
+            logged = _reasons(self.log_file.read_text(encoding="utf-8", errors="replace"))
+            if logged:
+                return f"{logged[-1]} ({self.log_file})"
+        return " ".join(said.split()) or "no output"
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no output"
+    def _disk_said(self) -> str:
+        """A server on a full disk cannot even log that it is full."""
+        free = shutil.disk_usage(self.folder).free
+        if free >= ENOUGH_BYTES:
+            return ""
+        return f"; the disk of {self.folder} has {free / 2**20:.1f} MB left: make room, then again"
+
+
+def _reasons(text: str) -> list[str]:
+    """The lines that say why: the last one of a program often tells how it tidies up afterwards."""
+    return re.findall(r"\b(?:error|FATAL|PANIC):.*", text)
 
 
 def _is_account(name: str) -> bool:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -315,6 +316,34 @@ def test_data_of_another_version_are_one_clear_line_and_not_touched(folder: Path
 
 
 # -------------------------------------------------------------------- backup and restore
+
+
+def test_a_full_disk_is_said_and_costs_nothing(folder: Path) -> None:
+    """Too small at first, then full under a stopped server: one line; with room all is there."""
+    server = EmbeddedPostgres(home_in(folder))
+    server.folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(server.folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    try:
+        with pytest.raises(EmbeddedPostgresError, match=r"No space left on device.*make room"):
+            server.start()
+        grow = ["mount", "-o", "remount,size=120m", str(server.folder)]
+        subprocess.run(grow, check=True)
+        with connect(server.start()) as connection:
+            connection.execute("create table kept as select 1 as n")
+        server.stop()
+        with (server.folder / "junk").open("wb") as junk, suppress(OSError):
+            while True:
+                junk.write(bytes(2**16))
+        with pytest.raises(EmbeddedPostgresError, match=r"pg_ctl failed: .* 0\.0 MB left"):
+            server.start()
+        (server.folder / "junk").unlink()
+        with connect(server.start()) as connection:
+            assert connection.execute("select n from kept").fetchone() == (1,)
+    finally:
+        server.stop(for_good=True)
+        subprocess.run(["umount", "-l", str(server.folder)], check=False)
 
 
 def test_backup_and_restore_bring_everything_back(folder: Path) -> None:

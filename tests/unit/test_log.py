@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from monitors import log as logs
-from monitors.errors import PipelineFailed
+from monitors.errors import PipelineFailed, UsageError
 from monitors.warehouse.target import Target
 from tests.conftest import ROOT
 
@@ -219,6 +219,24 @@ def test_the_file_turns_over_and_five_are_kept(
         assert path.stat().st_size <= 2000
         assert all(json.loads(line) for line in path.read_text().splitlines())
     assert '"number": 199' in (tmp_path / "log").read_text()
+
+
+def test_a_full_disk_costs_the_file_and_not_the_job(stderr: Stderr) -> None:
+    """Said once in one line; every line is still on stderr."""
+    logs.configure(level="info", log_file=Path("/dev/full"), pretty=False)
+    for number in range(3):
+        logs.get_logger("Test").info("told", number=number)
+    said = stderr.getvalue()
+
+    assert "Traceback" not in said
+    assert 1 == said.count("lines of /dev/full are lost (No space left on device)")
+    assert 3 == said.count('"message": "told"')
+
+
+def test_a_log_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
+    """Before anything is done: who asked for the file wants it."""
+    with pytest.raises(UsageError, match=r"--log-file: .* cannot be opened"):
+        logs.configure(log_file=tmp_path)
 
 
 def test_configuring_twice_does_not_double_the_lines(stderr: Stderr) -> None:
