@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,7 @@ from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.embedded import EmbeddedPostgres
 from monitors.warehouse.target import Target
 from tests.canaries import canaries
+from tests.leaks import PASSWORD, Leaks, watching
 
 __all__ = ["canaries"]
 
@@ -33,6 +34,9 @@ REAL_PACKAGES = Path(os.environ.get("RAMPART_REAL_PACKAGES", "none"))
 """A folder with the real dbt packages, as dbt_packages/ is after `dbt deps` with the hub."""
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 _numbers = count(1)
+PRINTED = pytest.StashKey[str]()
+_made: list[Target] = []
+"""Every database of this process, to be searched at the end."""
 
 
 LONGEST_FIRST = (
@@ -66,7 +70,10 @@ class Server:
             dbname="postgres", autocommit=True,
         ) as connection:  # fmt: skip
             connection.execute(f"create database {dbname} template {template}")
-        return Target(self.host, self.port, self.user, dbname, "environment", self.password, "prod")
+        _made.append(
+            Target(self.host, self.port, self.user, dbname, "environment", self.password, "prod")
+        )
+        return _made[-1]
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +87,34 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(settings, "config_path", None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _leaks() -> Iterator[Leaks]:
+    leaks = Leaks()
+    with watching(leaks):
+        yield leaks
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test printed is kept until `_no_leak` looks at it."""
+    report = yield
+    item.stash[PRINTED] = "".join(text for _, text in report.sections)
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _no_leak(request: pytest.FixtureRequest, _leaks: Leaks, tmp_path: Path) -> Iterator[None]:
+    """The password of the databases turns up nowhere; see tests/leaks.py."""
+    yield
+    _leaks.look(request.node.stash.get(PRINTED, ""), "what the test printed")
+    _leaks.look_at_files(tmp_path)
+    seen = _leaks.taken()
+    if request.node.get_closest_marker("shows_password") is None:
+        assert not seen, "the password of the databases stands in " + ", ".join(seen)
+
+
 @pytest.fixture(scope="session")
 def embedded_home() -> Iterator[Path]:
     """A short path: a unix socket's may not be long."""
@@ -90,18 +125,23 @@ def embedded_home() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def embedded_server(embedded_home: Path) -> Server:
+def embedded_server(embedded_home: Path, _leaks: Leaks) -> Iterator[Server]:
     target = EmbeddedPostgres(embedded_home).start()
-    return Server("embedded", target.host, target.port, target.user, "")
+    # it trusts whoever reaches its socket: the password is there to be searched for
+    yield Server("embedded", target.host, target.port, target.user, PASSWORD)
+    _leaks.look_at_rows(made for made in _made if made.host == target.host)
+    assert not (seen := _leaks.taken()), "the password stands in " + ", ".join(seen)
 
 
 @pytest.fixture(scope="session")
-def debian_server() -> Iterator[Server]:
+def debian_server(_leaks: Leaks) -> Iterator[Server]:
     """Debian's PostgreSQL 15 as people run it: over TCP, with a password."""
     if not DEBIAN.exists():
         pytest.skip("Debian's postgresql-15 is not installed: apt-get install postgresql-15")
     with _debian_running() as server:
         yield server
+        _leaks.look_at_rows(made for made in _made if made.host == server.host)
+        assert not (seen := _leaks.taken()), "the password stands in " + ", ".join(seen)
 
 
 @pytest.fixture(params=["embedded_server", "debian_server"])
@@ -178,7 +218,7 @@ class _debian_running:
     def __enter__(self) -> Server:
         self.folder = Path(tempfile.mkdtemp(prefix="rampart-debian-"))
         password = self.folder / "password"
-        password.write_text("right-password")
+        password.write_text(PASSWORD)
         if os.geteuid() == 0:
             for path in (self.folder, password):
                 shutil.chown(path, "postgres", "postgres")
@@ -191,7 +231,7 @@ class _debian_running:
         options = f"-h 127.0.0.1 -p {port} -k '' -c fsync=off"
         log = str(self.folder / "log")
         self._run("pg_ctl", "-w", "-D", data, "-l", log, "-o", options, "start")
-        return Server("debian15", "127.0.0.1", port, "admin", "right-password")
+        return Server("debian15", "127.0.0.1", port, "admin", PASSWORD)
 
     def __exit__(self, *_: object) -> None:
         self._run("pg_ctl", "-m", "immediate", "-D", str(self.folder / "data"), "stop")

@@ -118,7 +118,7 @@ def test_a_profile_takes_the_place_of_the_embedded_postgres(
         f"      dbname: {target.dbname}\n      schema: rampart\n"
     )
     fine = rampart(
-        project, "load", "sf_user", DBT_PROFILES_DIR=str(project), MY_SECRET="right-password"
+        project, "load", "sf_user", DBT_PROFILES_DIR=str(project), MY_SECRET=debian_server.password
     )
     lost = rampart(project, "load", DBT_PROFILES_DIR=str(project), MY_SECRET="x", RAMPART_PORT="1")
 

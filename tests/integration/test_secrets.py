@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from psycopg import sql
 
 from monitors.arrival.sample import write_sample
-from monitors.warehouse.connection import connect
+from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.target import Target
 from tests.canaries import Canaries
 from tests.conftest import Server, copy_project
+from tests.leaks import Leaks, watching
 from tests.receivers import http_receiver
 
 CHANNEL = """
@@ -126,6 +129,34 @@ def test_no_personal_value_is_shown(project: Path, owner: Target, canaries: Cana
     assert "sf_user" in listed.stdout
     assert "sf_user" in dead.stdout
     assert receiver.received, "an alert was told"
+
+
+@pytest.mark.shows_password("to itself")
+def test_the_watch_over_the_whole_suite_sees_a_leak(
+    warehouse: Target, tmp_path: Path, connection: Connection
+) -> None:
+    """An output, a file, a row: each is found, so that silence means something."""
+    leaks = Leaks()
+    with watching(leaks):
+        shout = ["sh", "-c", "echo $RAMPART_PASSWORD"]
+        subprocess.run(shout, env=warehouse.environment(), capture_output=True, check=True)
+    (tmp_path / "logs").mkdir()
+    log = tmp_path / "logs" / "dbt.log"
+    log.write_text(f"connecting with {quote(warehouse.password, safe='')}")
+    leaks.look_at_files(tmp_path)
+    connection.execute("create schema monitoring")
+    connection.execute("create table monitoring.notes as select %s as note", [warehouse.password])
+    connection.commit()
+    leaks.look_at_rows([warehouse])
+    connection.execute("drop schema monitoring cascade")
+    connection.commit()
+    log.unlink()
+
+    assert [
+        "the output of sh -c echo $RAMPART_PASSWORD",
+        "logs/dbt.log",
+        f"{warehouse.dbname}: a row of monitoring.notes",
+    ] == leaks.taken()
 
 
 def _rejected(target: Target) -> list[tuple[str, str, str]]:
