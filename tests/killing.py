@@ -37,9 +37,12 @@ ROUND = [
 ]  # fmt: skip
 """20 points: which command runs, and what is killed under it."""
 SHORT = [
-    *[("load", "command")] * 4, ("load", "stop"), ("load", "postmaster"), ("build", "command"),
-    ("scan", "command"), ("scan", "stop"), ("notify", "command"),
-]  # fmt: skip
+    *[("load", "command")] * 2,
+    ("load", "stop"),
+    ("build", "command"),
+    ("scan", "postmaster"),
+    ("notify", "command"),
+]
 STEPS = [
     (psycopg.Connection, "execute"), (psycopg.Connection, "commit"), (psycopg.Copy, "write"),
     (psycopg.Cursor, "execute"), (psycopg.Cursor, "executemany"),

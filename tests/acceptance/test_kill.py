@@ -46,7 +46,7 @@ def files_of(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("points", "seed"),
-    [(10, 11), pytest.param(SLOW, 7, marks=[pytest.mark.slow, pytest.mark.timeout(7200)])],
+    [(6, 11), pytest.param(SLOW, 7, marks=[pytest.mark.slow, pytest.mark.timeout(7200)])],
 )
 def test_killed_anywhere_nothing_is_lost(
     tmp_path: Path, home: Path, points: int, seed: int

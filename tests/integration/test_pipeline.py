@@ -26,6 +26,10 @@ from tests.conftest import ROOT, Server, copy_project
 YESTERDAY = datetime.now(timezone.utc).date() - timedelta(days=1)
 
 
+ONE_SERVER = pytest.mark.parametrize("mornings", ["embedded_server"], indirect=True)
+"""For what the command line does: the same on any server, and a process of its own each time."""
+
+
 @dataclass(frozen=True)
 class Warehouse:
     """A project on which history and then this morning were run."""
@@ -139,6 +143,7 @@ def test_lost_rows_turn_the_scan_red(at: Warehouse) -> None:
     assert verdict.red[0].is_critical
 
 
+@ONE_SERVER
 def test_loading_again_changes_nothing(at: Warehouse) -> None:
     """The same files again are skipped, and a build over them gives the same rows."""
     before = at.rows("select count(*), sum(revenue) from facts.fact_events")
@@ -248,6 +253,7 @@ def test_each_role_can_do_its_work(at: Warehouse, use: Callable[[Target], None])
     assert ["clickstream.quarantine_rate"] == [r.check_id for r in verdict.red]
 
 
+@ONE_SERVER
 def test_scan_exits_1_with_the_alert_line(at: Warehouse) -> None:
     """Red: exit 1, the alert line on stderr, five lines of help on stdout."""
     done = rampart(at, "scan", "--select", "clickstream")
@@ -259,6 +265,7 @@ def test_scan_exits_1_with_the_alert_line(at: Warehouse) -> None:
         assert word in done.stdout
 
 
+@ONE_SERVER
 def test_scan_of_what_is_green_exits_0(at: Warehouse) -> None:
     """Nothing is said on stderr when nothing is wrong."""
     done = rampart(at, "--log-level", "warning", "scan", "--select", "salesforce")
@@ -266,6 +273,7 @@ def test_scan_of_what_is_green_exits_0(at: Warehouse) -> None:
     assert (0, "") == (done.returncode, done.stderr)
 
 
+@ONE_SERVER
 def test_json_is_for_machines(at: Warehouse) -> None:
     """--json gives one object with the verdicts and the exit code."""
     found = json.loads(rampart(at, "scan", "--json", "--select", "clickstream").stdout)
@@ -276,6 +284,7 @@ def test_json_is_for_machines(at: Warehouse) -> None:
     }
 
 
+@ONE_SERVER
 def test_a_selection_without_a_match_exits_2(at: Warehouse) -> None:
     """A typo in --select must not look like a green scan."""
     done = rampart(at, "scan", "--select", "clickstraem")
@@ -284,6 +293,7 @@ def test_a_selection_without_a_match_exits_2(at: Warehouse) -> None:
     assert 1 == len([line for line in done.stderr.splitlines() if line.startswith("rampart:")])
 
 
+@ONE_SERVER
 def test_a_scan_without_checks_is_red(at: Warehouse, tmp_path: Path) -> None:
     """Silence is a failure."""
     (tmp_path / "rampart.yml").write_text("scan: {checks: [none/*.yml]}\n")
@@ -293,6 +303,7 @@ def test_a_scan_without_checks_is_red(at: Warehouse, tmp_path: Path) -> None:
     assert "!! ALERT: MONITORING FAILURE !! - no check at all in none/*.yml" in done.stderr
 
 
+@ONE_SERVER
 def test_an_unreadable_checks_file_exits_2_with_file_and_line(
     at: Warehouse, tmp_path: Path
 ) -> None:
@@ -344,6 +355,7 @@ def test_plain_dbt_build_works(at: Warehouse) -> None:
     assert 0 == done.returncode, done.stdout[-2000:]
 
 
+@ONE_SERVER
 def test_a_critical_check_stops_what_follows(at: Warehouse, tmp_path: Path) -> None:
     """Above 6 % the command of `run: then:` does not run; a red check below it stops nothing."""
     marker = tmp_path / "ran"
