@@ -36,6 +36,10 @@ class RampartError(Exception):
     exit_code = ExitCode.UNUSABLE
 
 
+class Dropped(RampartError):
+    """Work that was given up without harm, because somebody else did it: nothing failed."""
+
+
 class ConfigError(RampartError):
     """The configuration is wrong."""
 

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import structlog
 
-from monitors.errors import RampartError, UsageError, first_line
+from monitors.errors import Dropped, RampartError, UsageError, first_line
 
 ROOT = "rampart"
 FILE_BYTES = 10 * 1024 * 1024
@@ -161,8 +161,10 @@ def stage(logger: Any, name: str, **context: Any) -> Iterator[dict[str, Any]]:
     try:
         yield metrics
     except BaseException as error:
-        logger.error(
-            "stage failed",
+        is_dropped = isinstance(error, Dropped)
+        logger.log(
+            logging.INFO if is_dropped else logging.ERROR,
+            "stage dropped" if is_dropped else "stage failed",
             stage=name,
             duration_seconds=round(perf_counter() - started, 3),
             error_type=type(error).__name__,

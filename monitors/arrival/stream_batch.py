@@ -18,7 +18,7 @@ from monitors.arrival.loader import Intake
 from monitors.arrival.stream import Message, Source
 from monitors.arrival.stream_judge import Judge
 from monitors.config_streams import Stream
-from monitors.errors import RampartError
+from monitors.errors import Dropped
 from monitors.store.postgres import Delivery, StageCounts, Store
 from monitors.store.streams import Position, Span, Streams
 
@@ -26,7 +26,7 @@ NAMED_PARTITIONS = 8
 """So many partitions are named in the name of a delivery; all are in monitoring.stream_batches."""
 
 
-class Fenced(RampartError):
+class Fenced(Dropped):
     """Another consumer has taken some of this batch: it is void, and is read again."""
 
 

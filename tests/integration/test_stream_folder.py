@@ -231,6 +231,7 @@ def test_two_consumers_that_read_the_same_commit_it_once(site: Site) -> None:
 
     assert [each.returncode for each in both] == [0, 0], said
     assert "batch dropped: another consumer took it" in "".join(said)
+    assert "stage failed" not in "".join(said), "with two consumers that is no failure"
     site.assert_exactly_once(numbers)
 
 

@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from monitors import log as logs
-from monitors.errors import PipelineFailed, UsageError
+from monitors.errors import Dropped, PipelineFailed, UsageError
 from monitors.warehouse.target import Target
 from tests.conftest import ROOT
 
@@ -105,6 +105,16 @@ def test_a_stage_logs_its_metrics_and_the_place_of_its_caller(stderr: Stderr) ->
     assert done["null_shares"] == {"a": 0.5}
     assert 0 <= done["duration_seconds"] < 5
     assert done["file"] == "test_log.py"
+
+
+def test_what_another_did_is_no_failure(stderr: Stderr) -> None:
+    """A dropped stage is told, and alarms nobody who counts errors."""
+    logs.configure()
+    with pytest.raises(Dropped), logs.stage(logs.get_logger("Consumer"), "consume"):
+        raise Dropped("partition 3")
+    (told,) = lines(stderr)
+    assert ("stage dropped", "info") == (told["message"], told["level"])
+    assert "exception" not in told
 
 
 def test_a_failed_stage_says_why_and_lets_the_error_through(stderr: Stderr) -> None:
