@@ -12,10 +12,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
@@ -27,6 +25,7 @@ from monitors.store.outbox import Outbox
 from monitors.store.postgres import Store
 from monitors.warehouse.connection import resolve_target
 from tests.alerting import MORNING, Clock, Desk, verdict_of
+from tests.steps import strike_at
 
 STEPS: list[tuple[type, str]] = [
     (Store, "add_results"),
@@ -64,7 +63,7 @@ def main() -> None:
 
 def _child(desk: Desk, number: int, at_step: int | None, is_last: bool) -> int:
     if at_step is not None:
-        _die_at(at_step)
+        strike_at(at_step, _die, STEPS)
     if is_last:
         while desk.notify().sent:
             pass
@@ -76,26 +75,8 @@ def _child(desk: Desk, number: int, at_step: int | None, is_last: bool) -> int:
     return 0
 
 
-def _die_at(step: int) -> None:
-    """Every named step is two moments at which the process may die: before it and after it."""
-    left = [step]
-
-    def passing() -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
-        def step_of(*arguments: Any, **options: Any) -> Any:
-            passing()
-            done = original(*arguments, **options)
-            passing()
-            return done
-
-        return step_of
-
-    for owner, name in STEPS:
-        setattr(owner, name, watched(getattr(owner, name)))
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

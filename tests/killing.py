@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ import psycopg
 from monitors import cli
 from monitors.warehouse.connection import connect, resolve_target, state_folder
 from monitors.warehouse.embedded import EmbeddedPostgres
+from tests.steps import strike_at
 
 ROUND = [
     *[("load", "command")] * 8, *[("load", "stop")] * 2, *[("load", "postmaster")] * 2,
@@ -114,7 +115,7 @@ class Project:
             os.dup2(handle, 1)
             os.dup2(handle, 2)
             if at_step is not None:
-                strike_at(at_step, lambda: self.strike(os.getpid(), victim))
+                strike_at(at_step, lambda: self.strike(os.getpid(), victim), STEPS)
             sys.argv = ["rampart", "--config", str(self.root), "--log-level", "error", command]
             cli.main()
         except SystemExit as ended:
@@ -147,28 +148,6 @@ class Project:
 
     def has(self, table: str) -> bool:
         return self.rows(f"select to_regclass('{table}')")[0][0] is not None
-
-
-def strike_at(step: int, strike: Callable[[], None]) -> None:
-    """Every named step is two moments at which something may die: before it and after it."""
-    left = [step]
-
-    def passing() -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            strike()
-
-    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
-        def step_of(*arguments: Any, **options: Any) -> Any:
-            passing()
-            done = original(*arguments, **options)
-            passing()
-            return done
-
-        return step_of
-
-    for owner, name in STEPS:
-        setattr(owner, name, watched(getattr(owner, name)))
 
 
 def disturb(project: Project, point: Point) -> None:
