@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -11,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitors.cli_common import report_verdict, settings
+from monitors.cli_common import as_json_option, json_text, report_verdict, settings
 from monitors.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from monitors.commands.checks import Desk, ExpectedCheck
     from monitors.store.volumes import VolumeVerdict
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
 by_option = click.option(
     "--by", default=getpass.getuser, show_default="the user", help="Who decides."
 )
@@ -140,7 +138,7 @@ def _desk() -> Desk:
 def _show(found: Sequence[Any], lines: list[str], as_json: bool) -> ExitCode:
     if as_json:
         objects = [asdict(each) for each in found]
-        click.echo(json.dumps(objects, default=str, indent=2))
+        click.echo(json_text(objects))
     else:
         click.echo("\n".join(lines) or "none")
     return ExitCode.OK

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from monitors.cli_common import settings
+from monitors.cli_common import (
+    as_json_option,
+    by_option,
+    columns,
+    dry_run_option,
+    json_text,
+    printable,
+    settings,
+)
 from monitors.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -19,10 +26,6 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 SHOWN_CHARACTERS = 4000
 """How much of one is printed; `--json` has all that is kept."""
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would happen; decide not.")
-by_option = click.option("--by", help="Who decides; the account on this machine by default.")
 
 
 def _choosing(command: Command) -> Command:
@@ -55,7 +58,7 @@ def list_letters(decision: str, as_json: bool, **chosen: Any) -> ExitCode:
     if as_json:
         from dataclasses import asdict
 
-        click.echo(_json([asdict(each) for each in found]))
+        click.echo(json_text([asdict(each) for each in found]))
         return ExitCode.OK
     click.echo("\n".join(_table(found, decision)))
     return ExitCode.OK
@@ -70,7 +73,7 @@ def show(letter: int, as_json: bool) -> ExitCode:
     if as_json:
         from dataclasses import asdict
 
-        click.echo(_json(asdict(found) | {"content": text}))
+        click.echo(json_text(asdict(found) | {"content": text}))
         return ExitCode.OK
     click.echo("\n".join(_letter_lines(found, text)))
     return ExitCode.OK
@@ -125,7 +128,7 @@ def _table(found: list[LetterGroup], decision: str) -> list[str]:
         (
             each.feed,
             str(each.delivery_id),
-            _printable(each.reason),
+            printable(each.reason),
             f"{each.letters:,}",
             each.decision,
             f"{each.since:%Y-%m-%d %H:%M}",
@@ -133,14 +136,7 @@ def _table(found: list[LetterGroup], decision: str) -> list[str]:
         )
         for each in found
     ]
-    widths = [max(len(row[at]) for row in (header, *rows)) for at in range(len(header))]
-    lines = [
-        "  ".join(
-            text.rjust(width) if at in (1, 3) else text.ljust(width)
-            for at, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (header, *rows)
-    ]
+    lines = columns([header, *rows], right={1, 3})
     return [*lines, "", f"one of them:  rampart deadletters show {found[0].example}"]
 
 
@@ -151,7 +147,7 @@ def _letter_lines(letter: Letter, text: str) -> list[str]:
     lines = [
         f"dead letter {letter.dead_letter_id} of {letter.feed}, {letter.name}: {where}",
         f"  recorded  {letter.recorded_at:%Y-%m-%d %H:%M} UTC, delivery {letter.delivery_id}",
-        f"  why       {_printable(letter.reason)}",
+        f"  why       {printable(letter.reason)}",
     ]
     if letter.decision is not None and letter.decided_at is not None:
         became = f", delivery {letter.replay_delivery_id}" if letter.replay_delivery_id else ""
@@ -160,7 +156,7 @@ def _letter_lines(letter: Letter, text: str) -> list[str]:
             f" by {letter.decided_by}: {letter.why}"
         )
     kept = "" if len(letter.content) == letter.content_bytes else ", its beginning is kept"
-    lines += ["", f"{letter.content_bytes:,} bytes{kept}", _printable(text[:SHOWN_CHARACTERS])]
+    lines += ["", f"{letter.content_bytes:,} bytes{kept}", printable(text[:SHOWN_CHARACTERS])]
     if letter.decision is None:
         lines += [
             "",
@@ -175,22 +171,13 @@ def _report(done: LettersDecided, as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
 
-        click.echo(_json(asdict(done) | {"exit_code": int(done.exit_code)}))
+        click.echo(json_text(asdict(done) | {"exit_code": int(done.exit_code)}))
         return
     would = "would be " if done.dry_run else ""
     for each in done.outcomes:
         said = each.outcome if each.outcome == "stays" else f"{would}{each.outcome}"
-        click.echo(f"{said:<9} {each.feed}: {each.letters:,}, {_printable(each.why)}")
+        click.echo(f"{said:<9} {each.feed}: {each.letters:,}, {printable(each.why)}")
     if not done.outcomes:
         click.echo("no open dead letter matches")
     elif done.count("replayed") and not done.dry_run:
         click.echo("they are in raw as a delivery of their own: `rampart build` takes them on")
-
-
-def _printable(text: str) -> str:
-    """Nothing that a terminal obeys."""
-    return "".join(sign if sign.isprintable() else " " for sign in text)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, default=str, indent=2)

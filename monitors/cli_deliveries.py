@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import getpass
-import json
 
 import click
 
-from monitors.cli_common import settings
+from monitors.cli_common import as_json_option, json_text, settings
 from monitors.errors import ExitCode
 
 
@@ -20,12 +19,12 @@ def deliveries() -> None:
 @click.argument("feed", required=False)
 @click.option("--refused", is_flag=True, help="Only those that may not take part.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@as_json_option
 def list_(feed: str | None, refused: bool, limit: int, as_json: bool) -> ExitCode:
     """The latest deliveries, of FEED when one is named."""
     found = settings.monitor().deliveries(feed, refused=refused, limit=limit)
     if as_json:
-        click.echo(json.dumps(found, default=str, indent=2))
+        click.echo(json_text(found))
         return ExitCode.OK
     for each in found:
         why = f"  {each['why']}" if each["why"] else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from monitors.cli_common import settings
+from monitors.cli_common import as_json_option, by_option, columns, json_text, settings
 from monitors.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -19,14 +18,12 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
-
 
 def _deciding(command: Command) -> Command:
     """The options of whoever decides."""
     for option in (
         click.option("--why", default="", help="The reason; it is kept with the incident."),
-        click.option("--by", help="Who decides; the account on this machine by default."),
+        by_option,
     ):
         command = option(command)
     return command
@@ -48,7 +45,7 @@ def list_incidents(everything: bool, limit: int, as_json: bool) -> ExitCode:
     within = timedelta(days=30) if everything else None
     found = _desk().list(resolved_within=within, limit=limit)
     if as_json:
-        click.echo(_json([_object(each) for each in found]))
+        click.echo(json_text([_object(each) for each in found]))
         return ExitCode.OK
     click.echo("\n".join(_line(each) for each in found) or "none")
     return ExitCode.OK
@@ -60,7 +57,7 @@ def list_incidents(everything: bool, limit: int, as_json: bool) -> ExitCode:
 def show(incident: int, as_json: bool) -> ExitCode:
     """INCIDENT with its text, checks, history, and what channels were told."""
     found = _desk().show(incident)
-    click.echo(_json(_shown_object(found)) if as_json else "\n".join(_shown(found)))
+    click.echo(json_text(_shown_object(found)) if as_json else "\n".join(_shown(found)))
     return ExitCode.OK
 
 
@@ -143,7 +140,7 @@ def _shown(found: Shown) -> list[str]:
             for number, item in enumerate(section.items, start=1):
                 lines.append(f"  {f'{number}.' if section.numbered else '-'} {item}")
             if section.table is not None:
-                lines += _columns([section.table.columns, *section.table.rows])
+                lines += columns([section.table.columns, *section.table.rows], indent="  ")
             lines += [f"  {line}" for line in section.statement.splitlines()]
         lines += [f"{link.label}: {link.url}" for link in found.message.links]
     lines += ["", "Checks:"]
@@ -172,15 +169,6 @@ def _alert_line(alert: dict[str, Any]) -> str:
     return f"{said}; {alert['last_error']}" if alert["last_error"] else said
 
 
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return [
-        "  "
-        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
 def _object(each: Incident) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -199,7 +187,3 @@ def _shown_object(found: Shown) -> dict[str, Any]:
         "events": [asdict(each) for each in found.events],
         "alerts": list(found.alerts),
     }
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, default=str, indent=2)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 import click
 
-from monitors.cli_common import settings
+from monitors.cli_common import as_json_option, json_text, settings
 from monitors.errors import ExitCode
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would go; delete nothing.")
 @click.option("--raw", metavar="FEED", help="Say why the raw rows of a feed stay.")
-@click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
+@as_json_option
 def purge(dry_run: bool, raw: str | None, as_json: bool) -> ExitCode:
     """Delete verdicts, logs and decided dead letters older than `retention:` of rampart.yml.
 
@@ -28,7 +27,7 @@ def purge(dry_run: bool, raw: str | None, as_json: bool) -> ExitCode:
         cleaner.refuse_raw(raw)
     outcome = cleaner.purge(dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(asdict(outcome), default=str, indent=2))
+        click.echo(json_text(asdict(outcome)))
         return ExitCode.OK
     for each in outcome.purged:
         click.echo(f"{each.rows:>10,} {each.kind} older than {each.before:%Y-%m-%d %H:%M} UTC")

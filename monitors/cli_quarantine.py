@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from monitors.cli_common import settings
+from monitors.cli_common import (
+    as_json_option,
+    by_option,
+    columns,
+    dry_run_option,
+    json_text,
+    settings,
+)
 from monitors.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -16,10 +22,6 @@ if TYPE_CHECKING:
     from monitors.store.decisions import LedgerGroup, Outcome, Selection
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-as_json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would happen; decide not.")
-by_option = click.option("--by", help="Who decides; the account on this machine by default.")
 
 
 def _choosing(command: Command) -> Command:
@@ -60,7 +62,7 @@ def list_rows(
     if as_json:
         from dataclasses import asdict
 
-        click.echo(_json([asdict(each) for each in found]))
+        click.echo(json_text([asdict(each) for each in found]))
         return ExitCode.OK
     click.echo("\n".join(_table(found, decision)))
     return ExitCode.OK
@@ -77,7 +79,7 @@ def show(feed: str, delivery: int, row: int, as_json: bool) -> ExitCode:
     if as_json:
         from dataclasses import asdict
 
-        click.echo(_json(asdict(found)))
+        click.echo(json_text(asdict(found)))
         return ExitCode.OK
     click.echo("\n".join(_row_lines(found)))
     return ExitCode.OK
@@ -105,7 +107,7 @@ def replay(
     chosen = _selection(feed, rule, delivery, row)
     done = _desk().replay(chosen, why=why, by=by, discarded=discarded, dry_run=dry_run)
     if as_json:
-        click.echo(_json(_decided_object(done)))
+        click.echo(json_text(_decided_object(done)))
     else:
         click.echo("\n".join(_replay_lines(done)))
     for line in done.alerts:
@@ -133,7 +135,7 @@ def discard(
     chosen = _selection(feed, rule, delivery, row)
     done = _desk().discard(chosen, why=why, by=by, dry_run=dry_run)
     if as_json:
-        click.echo(_json(_decided_object(done)))
+        click.echo(json_text(_decided_object(done)))
         return done.exit_code
     lines = _outcome_lines(done.outcomes, "discarded", "would be discarded" if dry_run else "")
     count = done.count("discarded")
@@ -181,7 +183,7 @@ def _table(found: list[LedgerGroup], decision: str) -> list[str]:
     ]
     first = found[0]
     return [
-        *_columns([header, *lines], right={1, 3}),
+        *columns([header, *lines], right={1, 3}),
         "",
         "one of them:  rampart quarantine show"
         f" {first.feed} {first.delivery_id} {first.example_row}",
@@ -264,7 +266,7 @@ def _replay_lines(done: Decided) -> list[str]:
 
 def _outcome_lines(outcomes: tuple[Outcome, ...], outcome: str, said: str) -> list[str]:
     chosen = [each for each in outcomes if each.outcome == outcome]
-    return _columns(
+    return columns(
         [(said or each.outcome, each.feed, each.rules, f"{each.rows:,}") for each in chosen],
         right={3},
     )
@@ -285,26 +287,9 @@ def _decided_object(done: Decided) -> dict[str, Any]:
     }
 
 
-def _columns(rows: list[tuple[str, ...]], right: set[int]) -> list[str]:
-    if not rows:
-        return []
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    return [
-        "  ".join(
-            text.rjust(width) if at in right else text.ljust(width)
-            for at, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-
-
 def _rows(count: int) -> str:
     return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def _value(value: object) -> str:
     return "(nothing)" if value is None else str(value).replace("\n", "\\n")
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, default=str, indent=2)
