@@ -21,7 +21,7 @@ from typing import Any
 from monitors.store.journal import COUNTS
 
 TAIL_LINES = 30
-"""How many last lines of the standard error are kept."""
+"""How many last lines of each output are kept."""
 LINE_BYTES = 16 * 1024
 """What is kept of one line, and how long a report may be."""
 DRAIN_SECONDS = 1.0
@@ -40,8 +40,9 @@ class Ended:
     """The signal that was passed on to it."""
     counts: dict[str, int] = field(default_factory=dict)
     """The last number that it reported under each name."""
+    stdout: list[str] = field(default_factory=list)
     stderr: list[str] = field(default_factory=list)
-    """The last lines of its standard error."""
+    """The last lines of each output."""
 
 
 class Child:
@@ -69,7 +70,9 @@ class Child:
         self.out, self.err = out, err
         self.on_report = on_report
         self.counts: dict[str, int] = {}
-        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self.tails: dict[int, deque[bytes]] = {
+            target: deque(maxlen=TAIL_LINES) for target in (out, err)
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: int | None = None
         self._kill_at: float | None = None
@@ -89,7 +92,7 @@ class Child:
             if self._asked is not None:  # asked to stop before there was anything to stop
                 self._stop(self._asked)
             pumps = [self._pump(process.stdout, self.out, self._read_report),
-                     self._pump(process.stderr, self.err, self._keep)]  # fmt: skip
+                     self._pump(process.stderr, self.err, lambda _line: None)]  # fmt: skip
             timed_out = self._wait(process, started)
             if timed_out or self._asked is not None:
                 self._end_group(process.pid)
@@ -101,7 +104,8 @@ class Child:
             timed_out=timed_out,
             stopped_by=self._asked,
             counts=dict(self.counts),
-            stderr=list(self.tail),
+            stdout=self._end_of(self.out),
+            stderr=self._end_of(self.err),
         )
 
     # ---------------------------------------------------------------- waiting and stopping
@@ -161,9 +165,11 @@ class Child:
                 is_open = is_open and _write_all(target, block)
                 *lines, held = (held + block).split(b"\n")
                 for line in lines:
+                    self.tails[target].append(line[:LINE_BYTES])
                     take_line(line[:LINE_BYTES])
                 held = held[: LINE_BYTES + 1]  # of an endless line no more than one can use
             if held:
+                self.tails[target].append(held[:LINE_BYTES])
                 take_line(held[:LINE_BYTES])
 
         thread = threading.Thread(target=pump, daemon=True)
@@ -176,8 +182,10 @@ class Child:
             while pump.is_alive() and time.monotonic() - self._last_byte < DRAIN_SECONDS:
                 pump.join(0.05)
 
-    def _keep(self, line: bytes) -> None:
-        self.tail.append(line.decode("utf-8", errors="replace").rstrip("\r"))
+    def _end_of(self, target: int) -> list[str]:
+        return [
+            line.decode("utf-8", errors="replace").rstrip("\r") for line in list(self.tails[target])
+        ]
 
     def _read_report(self, line: bytes) -> None:
         if not line.lstrip().startswith(b"{") or b'"rampart"' not in line:

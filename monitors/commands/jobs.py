@@ -18,6 +18,7 @@ from typing import Any
 from monitors import log as logs
 from monitors.alert.lines import alert_line
 from monitors.commands.child import Child, Ended
+from monitors.commands.job_reasons import lines_to_keep, reason
 from monitors.commands.job_verdicts import teller
 from monitors.commands.journal import Journal
 from monitors.commands.runner import Runner
@@ -103,13 +104,14 @@ class Jobs(Runner):
             return JobOutcome(self.run_id, ExitCode.UNUSABLE, (line,), recorder.not_recorded)
         error_type, why = _failure(ended, timeout)
         code = TIMED_OUT if ended.timed_out else ended.exit_code
-        message = None
-        if why:
-            message = hidden("\n".join([why, *ended.stderr]))
-        failed = (error_type, message) if message else None
-        recorder.end("failed" if why else "succeeded", code, ended.counts, failed)
-        alerts = (_job_alert(pipeline, why, ended.stderr),) if why else ()
-        return JobOutcome(self.run_id, code, alerts, recorder.not_recorded)
+        if not why:
+            recorder.end("succeeded", code, ended.counts, None)
+            return JobOutcome(self.run_id, code, (), recorder.not_recorded)
+        said = ": ".join(filter(None, [why, reason(ended.stdout, ended.stderr)]))
+        message = hidden("\n".join([said, *lines_to_keep(ended.stdout, ended.stderr)]))
+        recorder.end("failed", code, ended.counts, (error_type, message))
+        line = alert_line("job failure", hidden(f"{pipeline}: {said}"))
+        return JobOutcome(self.run_id, code, (line,), recorder.not_recorded)
 
 
 @contextmanager
@@ -228,12 +230,6 @@ def _failure(ended: Ended, timeout: timedelta | None) -> tuple[str, str]:
         name = signal.Signals(ended.exit_code - 128).name
         return "KILLED", f"killed by {name} {took}, exit code {ended.exit_code}"
     return "EXIT_CODE", f"exit code {ended.exit_code} {took}"
-
-
-def _job_alert(pipeline: str, why: str, stderr: Sequence[str]) -> str:
-    last = next((line for line in reversed(stderr) if line.strip()), "")
-    said = f": {last.strip()[:300]}" if last else ""
-    return alert_line("job failure", hidden(f"{pipeline}: {why}{said}"))
 
 
 def _hide_secrets() -> None:
