@@ -280,6 +280,7 @@ def _unforeseen(error: Exception) -> int:
 
 
 def _on_sigterm(_number: int, _frame: Any) -> None:
+    settings.asked_to_end = True
     raise SystemExit(int(ExitCode.TERMINATED))
 
 

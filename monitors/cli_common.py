@@ -21,6 +21,8 @@ class Settings:
     log_level: str = "warning"
     log_file: Path | None = None
     traceback: bool = False
+    asked_to_end: bool = False
+    """SIGTERM has come: a SystemExit that falls into a destructor or a callback is lost."""
 
     def config(self) -> Config:
         from monitors.config import load_config

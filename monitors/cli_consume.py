@@ -21,7 +21,7 @@ class _Stop:
     """A signal lets the batch be finished; a second one does not wait for it."""
 
     def __init__(self) -> None:
-        self.code: int | None = None
+        self.code: int | None = ExitCode.TERMINATED if settings.asked_to_end else None
         for number in STOPS:
             signal.signal(number, self._take)
 

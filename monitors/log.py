@@ -6,13 +6,14 @@ The fields and how to query them are documented in docs/logs.md; their names are
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from math import isfinite
 from pathlib import Path
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any
 from urllib.parse import quote
 
@@ -57,7 +58,7 @@ def configure(
     The file turns over at 10 MB and keeps five.
     """
     as_json = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_SHARED,
+        foreign_pre_chain=[*_SHARED, _component_of_library],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
@@ -67,7 +68,7 @@ def configure(
         ],
     )
     as_text = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_SHARED,
+        foreign_pre_chain=[*_SHARED, _component_of_library],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
@@ -96,6 +97,22 @@ def configure(
         rotating.setLevel((file_level or level).upper())
         rotating.setFormatter(as_json)
         root.addHandler(rotating)
+
+
+class Seldom:
+    """Lets a text through that has not been said for a minute, whatever its numbers are."""
+
+    def __init__(self, seconds: float = 60.0, clock: Callable[[], float] = monotonic) -> None:
+        self.seconds = seconds
+        self.clock = clock
+        self._said: dict[str, float] = {}
+
+    def lets(self, text: str) -> bool:
+        kind, now = re.sub(r"\d+", "#", text), self.clock()
+        if now - self._said.get(kind, -self.seconds) < self.seconds:
+            return False
+        self._said[kind] = now
+        return True
 
 
 class _LogFile(RotatingFileHandler):
@@ -194,6 +211,14 @@ def _is_foreseen(error: BaseException) -> bool:
 
 def _is_pretty(pretty: bool | None) -> bool:
     return sys.stderr.isatty() if pretty is None else pretty
+
+
+def _component_of_library(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """A line of a library names that as its component."""
+    event.setdefault("component", event["_record"].name.rpartition(".")[2])
+    return event
 
 
 def _field_names(

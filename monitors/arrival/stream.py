@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from monitors.errors import RampartError
+from monitors.errors import ExitCode, RampartError
 from monitors.store.streams import Position
 
 POLL_BYTES = 8 * 1024 * 1024
@@ -52,6 +52,12 @@ class DataLoss(RampartError):
 
 class SourceUnusable(RampartError):
     """The source cannot be read: its settings, or who we are, are wrong."""
+
+
+class SourceAway(SourceUnusable):
+    """Nobody answers where the source should be."""
+
+    exit_code = ExitCode.RED
 
 
 class SourceBusy(Exception):

@@ -61,7 +61,8 @@ def take_batch(
         if stands is None or stands.next_offset != positions[span.partition].next_offset:
             raise Fenced(span.partition)
     delivery_id, sequence = store.next_delivery(streams.stream)
-    name = name_of(streams.checkpoint, spans)
+    begun_anew = streams.times_begun_anew(span.partition for span in spans)
+    name = name_of(streams.checkpoint, spans, begun_anew)
     log_id = store.start_stage(streams.stream, "consume", "bronze", name)
     judge = Judge(stream, {each: position.newest for each, position in held.items()}, now)
     numbers = (delivery_id, sequence)
@@ -145,13 +146,17 @@ def spans_of(messages: Sequence[Message]) -> list[Span]:
     return spans
 
 
-def name_of(checkpoint: str, spans: Sequence[Span]) -> str:
-    """`web/0@100-199,1@7-9`: a batch as monitoring.deliveries names it."""
+def name_of(checkpoint: str, spans: Sequence[Span], begun_anew: int = 0) -> str:
+    """`web/0@100-199,1@7-9`: a batch as monitoring.deliveries names it.
+
+    After an accepted loss the same offsets may hold the same bytes once more: `web/0@0-9, anew 1`.
+    """
     named = [f"{each.partition}@{each.first_offset}-{each.next_offset - 1}" for each in spans]
     more = len(named) - NAMED_PARTITIONS
     if more > 0:
         named = [*named[:NAMED_PARTITIONS], f"and {more} more"]
-    return f"{checkpoint}/{','.join(named)}"
+    again = f", anew {begun_anew}" if begun_anew else ""
+    return f"{checkpoint}/{','.join(named)}{again}"
 
 
 def digest_of(messages: Sequence[Message]) -> str:

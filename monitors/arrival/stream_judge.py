@@ -27,8 +27,8 @@ class Unreadable(Exception):
 class Judge:
     """Judges messages in the order of their partition; `newest` is kept per partition.
 
-    The newest event time is never later than `now`: one message from the future must not make
-    everything after it late. A late message never moves it.
+    A message from the future does not move it: one wrong clock must not make everything after it
+    late, nor what is behind in a backlog. A late message does not, either.
     """
 
     def __init__(
@@ -60,12 +60,10 @@ class Judge:
                     raise Unreadable(f"oversized: {message.size:,} bytes (max {limit:,})")
                 values, moment = self._read(message)
                 known = newest.get(message.partition)
-                if known is None:
-                    newest[message.partition] = min(moment, now)
-                elif late and moment < known - watermark:
+                if known is not None and late and moment < known - watermark:
                     raise Unreadable(self._too_late(moment, known))
-                elif moment > known:
-                    newest[message.partition] = min(moment, max(now, known))
+                if moment <= now and (known is None or moment > known):
+                    newest[message.partition] = moment
             except Unreadable as error:
                 yield BadRecord(number, str(error), message.value)
             else:

@@ -16,12 +16,13 @@ from monitors.arrival.stream import (
     DataLoss,
     Loss,
     Message,
+    SourceAway,
     SourceBusy,
     SourceUnusable,
 )
 from monitors.config_streams import Kafka
 from monitors.errors import ConfigError
-from monitors.log import ROOT, get_logger
+from monitors.log import ROOT, Seldom, get_logger
 from monitors.store.streams import Position
 
 try:
@@ -74,9 +75,9 @@ class KafkaSource:
         self._average = 1024.0
         self._raised: DataLoss | SourceUnusable | None = None
         self._down: str | None = None
+        self._seldom = Seldom()
         self._consumer = Consumer(
-            {**_client(settings, secrets), "error_cb": self._on_error},
-            logger=logging.getLogger(f"{ROOT}.librdkafka"),
+            {**_client(settings, secrets), "error_cb": self._on_error}, logger=_client_log()
         )
         try:
             self._look_up_topic()
@@ -278,7 +279,8 @@ class KafkaSource:
             self._raised = SourceUnusable(f"{self.settings.brokers}: {error.str()}")
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._down = error.str()
-        log.warning("client reports", brokers=self.settings.brokers, reason=error.str())
+        if self._seldom.lets(error.str()):
+            log.warning("client reports", brokers=self.settings.brokers, reason=error.str())
 
     def _at(self, number: int, offset: int = -1001) -> TopicPartition:
         return TopicPartition(self.topic, number, offset)
@@ -306,10 +308,21 @@ class KafkaSource:
         try:
             found = self._consumer.list_topics(self.topic, timeout=ANSWER_SECONDS)
         except KafkaException as error:
-            raise SourceUnusable(f"brokers {brokers}: {error.args[0].str()}") from None
+            kind = SourceUnusable if error.args[0].code() in _USELESS else SourceAway
+            raise kind(f"brokers {brokers}: {error.args[0].str()}") from None
         wrong = found.topics[self.topic].error
         if wrong is not None:
             raise SourceUnusable(f"brokers {brokers}: topic {self.topic}: {wrong.str()}")
+
+
+def _client_log() -> logging.Logger:
+    """A client without brokers repeats itself many times a second."""
+    found = logging.getLogger(f"{ROOT}.librdkafka")
+    for old in list(found.filters):
+        found.removeFilter(old)
+    seldom = Seldom()
+    found.addFilter(lambda record: seldom.lets(record.getMessage()))
+    return found
 
 
 def _first_is(low: int) -> str:

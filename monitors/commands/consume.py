@@ -22,7 +22,15 @@ from monitors import log as logs
 from monitors.alert.lines import alert_line
 from monitors.alert.secret import read_secret
 from monitors.arrival.dead_folder import write_letters
-from monitors.arrival.stream import DataLoss, Loss, Message, Source, SourceBusy, SourceUnusable
+from monitors.arrival.stream import (
+    DataLoss,
+    Loss,
+    Message,
+    Source,
+    SourceAway,
+    SourceBusy,
+    SourceUnusable,
+)
 from monitors.arrival.stream_batch import Fenced, take_batch
 from monitors.arrival.stream_folder import FolderSource
 from monitors.commands.runner import Runner
@@ -101,7 +109,10 @@ class Consumers(Runner):
         except RampartError as error:
             session.finish(error.exit_code, (type(error).__name__, str(error)))
             session.close()
-            raise
+            if not isinstance(error, SourceAway):
+                raise
+            line = alert_line("stream failure", f"{name}: {error}")
+            return Consumed(self.run_id, name, exit_code=ExitCode.RED, alerts=(line,))
         consumer = _Consumer(self, session, source, until, accept)
         try:
             return consumer.run()
@@ -258,8 +269,10 @@ class _Consumer:
     def _accept(self, accept: Acceptance, losses: list[Loss]) -> None:
         for loss in losses:
             at = self.positions[loss.partition]
+            # what begins anew has event times of its own
+            newest = at.newest if loss.first >= loss.expected else None
             self.session.streams.advance(
-                loss.partition, at.next_offset, Position(loss.first, at.newest)
+                loss.partition, at.next_offset, Position(loss.first, newest)
             )
             self.session.streams.add_loss(
                 loss.partition, loss.expected, loss.first,

@@ -116,6 +116,11 @@ class Streams:
             run_id=self.run_id,
         )
 
+    def times_begun_anew(self, partitions: Iterable[str]) -> int:
+        """How often offsets of these partitions mean something else than before."""
+        row = self._execute("times_begun_anew", partitions=sorted(partitions)).fetchone()
+        return int(row[0])
+
     # ---------------------------------------------------------------- signs of life
 
     def beat(self, beat: Beat) -> None:

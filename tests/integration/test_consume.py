@@ -6,6 +6,7 @@ to go on stands in the warehouse. What does not depend on Kafka is tested with a
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import threading
@@ -275,6 +276,19 @@ def test_it_says_what_is_wrong_before_it_starts(site: Site) -> None:
         consume(site, kafka=kafka | {"security": security})
 
     assert site.ask("select exit_code from monitoring.runs") == [(2,)]
+
+
+def test_brokers_that_do_not_answer_are_an_alert_and_few_lines(site: Site) -> None:
+    """Red, not misconfigured; the client's complaints come once a minute, under a name."""
+    site.write(kafka=site.stream["kafka"] | {"brokers": "127.0.0.1:9"})
+    process = site.start("consume", "--once")
+    _out, err = process.communicate(timeout=60)
+    lines = [line for line in err.splitlines() if line.startswith("{") and "Migrations" not in line]
+
+    assert process.returncode == 1, err
+    assert err.count("!! ALERT: STREAM FAILURE !! - web: brokers 127.0.0.1:9: ") == 1
+    assert len(lines) <= 8, err
+    assert all(json.loads(line)["component"] for line in lines)
 
 
 def test_a_missing_client_says_what_to_install(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,25 @@ def test_a_file_that_was_cut_or_replaced_is_a_loss(
     assert (done.exit_code, done.losses_accepted) == (0, 1)
 
 
+def test_what_is_put_back_after_an_accepted_loss_is_taken(site: Site) -> None:
+    """The same bytes at the same offsets, once more: another delivery, and none of it is late."""
+    lines = [message(number, NOW + number) for number in range(500)]
+    append(site, "a.jsonl", *lines)
+    consume(site, max_records_per_batch=200)
+    path = site.folder / "in" / "a.jsonl"
+    kept = path.read_bytes()
+    for times in (1, 2):
+        path.write_bytes(b"")
+        assert consume(site).exit_code == 1
+        assert consume(site, accept=Acceptance("kim", "rotated by hand")).exit_code == 0
+        path.write_bytes(kept)
+        done = consume(site, max_records_per_batch=200)
+
+        assert (done.exit_code, done.rows, done.dead_letters) == (0, 500, 0)
+        names = {row[0] for row in site.ask("select name from monitoring.deliveries")}
+        assert any(name.endswith(f", anew {times}") for name in names)
+
+
 def test_a_folder_that_is_not_there_is_no_end(site: Site) -> None:
     """Nothing to read and nothing to be read are two things."""
     (site.folder / "in").rmdir()
@@ -186,7 +205,10 @@ def test_the_watermark_survives_and_the_future_does_not_move_it(site: Site) -> N
     done = consume(site)
 
     assert (done.rows, done.dead_letters) == (1, 1), "each file has a watermark of its own"
-    site.assert_exactly_once([1, 2, 3, 4, 7], dead=2)
+    append(site, "backlog.jsonl", message(8, NOW), message(9, now + 10**8), message(10, NOW))
+    append(site, "a.jsonl", message(11, now + 10**8))
+    assert consume(site).dead_letters == 0, "a wrong clock makes nothing of a backlog late"
+    site.assert_exactly_once([1, 2, 3, 4, 7, 8, 9, 10, 11], dead=2)
 
 
 def test_a_checkpoint_belongs_to_one_stream(site: Site) -> None:

@@ -249,6 +249,18 @@ def test_a_log_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
         logs.configure(log_file=tmp_path)
 
 
+def test_what_repeats_itself_is_said_once_a_minute() -> None:
+    """Whatever its numbers are."""
+    now = [0.0]
+    seldom = logs.Seldom(60, clock=lambda: now[0])
+    said = [seldom.lets(text) for text in ("broker 1 down after 3 ms", "broker 1 down after 9 ms")]
+    now[0] = 61
+
+    assert [True, False] == said
+    assert seldom.lets("broker 1 down after 3 ms")
+    assert seldom.lets("another thing")
+
+
 def test_configuring_twice_does_not_double_the_lines(stderr: Stderr) -> None:
     """A Python user may call it again."""
     logs.configure()

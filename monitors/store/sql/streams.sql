@@ -52,6 +52,15 @@ values (
     %(why)s, %(run_id)s
 )
 
+-- times_begun_anew --
+-- How often one of these partitions was begun anew, by a loss that somebody accepted.
+select count(*)
+from monitoring.stream_losses as losses
+where
+    losses.checkpoint = %(checkpoint)s
+    and losses.partition = any(%(partitions)s)
+    and losses.to_offset < losses.from_offset
+
 -- put_heartbeat --
 -- A consumer lives.
 insert into monitoring.stream_heartbeats (
