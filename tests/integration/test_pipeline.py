@@ -316,6 +316,7 @@ def test_an_unreadable_checks_file_exits_2_with_file_and_line(
     assert "a.checks:2: not valid YAML" in done.stderr
 
 
+@pytest.mark.shows_password("`rampart env` is there to print it")
 def test_plain_soda_scan_and_its_results(at: Warehouse) -> None:
     """`soda scan` runs the same files by itself, and its results can be taken in."""
     variables = dict(
@@ -337,6 +338,7 @@ def test_plain_soda_scan_and_its_results(at: Warehouse) -> None:
     assert (2908, 49966) == (verdict.red[0].numerator, verdict.red[0].denominator)
 
 
+@pytest.mark.shows_password("`rampart env` is there to print it")
 def test_plain_dbt_build_works(at: Warehouse) -> None:
     """`dbt build` with the variables of `rampart env` needs nothing else."""
     variables = dict(
