@@ -235,6 +235,28 @@ def test_nothing_is_wider_than_the_screen(
         assert (ground == "rgb(255, 255, 255)") is (scheme == "light")
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_strip_stands_with_what_it_says(
+    browse: Callable[..., Watched], site: str, width: int
+) -> None:
+    """At the left edge of a page, on a ground line; its text beside it, or right under it."""
+    page = browse(width).go(f"{site}/dataset/facts.fact_orders")
+    head, strip, text = (
+        page.locator(each).bounding_box() for each in ("h1", ".scans .strip", ".scans span")
+    )
+    ground = page.evaluate("getComputedStyle(document.querySelector('.strip')).borderBottomWidth")
+
+    assert "1px" == ground
+    assert head["x"] == strip["x"]
+    assert strip["width"] == 150
+    beside = (
+        text["x"] >= strip["x"] + strip["width"]
+        and abs(text["y"] + text["height"] / 2 - strip["y"] - strip["height"] / 2) < 4
+    )
+    under = text["x"] == strip["x"] and 0 <= text["y"] - strip["y"] - strip["height"] < 8
+    assert beside if width > 1000 else under or beside
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])
 def test_axe_finds_nothing_serious(
     browse: Callable[..., Watched], site: str, file: str, width: int, scheme: str
