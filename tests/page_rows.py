@@ -71,6 +71,16 @@ def nasty(number: int = 1) -> CheckResult:
     )
 
 
+def put_feed(desk: Desk) -> None:
+    """The feed `clicks`, which arrives in clicks_raw.events."""
+    with connect(desk.target) as connection:
+        connection.execute(
+            "insert into monitoring.feeds (feed, raw_table, required, clock)"
+            " values ('clicks', 'clicks_raw.events', true, 'wall')"
+        )
+        connection.commit()
+
+
 def put_volume(desk: Desk, dataset: str, rows: list[float], judged: int) -> None:
     """Daily buckets up to yesterday; the last `judged` have a band, the very last is an alarm."""
     environment, today = desk.config.environment, desk.clock().replace(hour=0, minute=0)

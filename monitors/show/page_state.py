@@ -10,6 +10,7 @@ from typing import Literal
 
 from monitors.health import Health
 from monitors.results import Layer
+from monitors.show.page_claims import Claimed, claimed
 from monitors.store.history import Mute
 from monitors.store.pages import RED, WORDS, CheckNow, Strip
 
@@ -50,8 +51,8 @@ class DatasetRow:
     layer: str
     owner: str
     counts: Mapping[str, int]
-    note: str
-    """Why it is what it is: the message of its worst check; empty when all pass."""
+    cause: Claimed | None
+    """Why it is what it is: what its worst check says; None when all pass."""
     judged_at: datetime
     since: datetime | None
     """Since when its worst check is what it is, where that is known."""
@@ -63,6 +64,11 @@ class DatasetRow:
     @property
     def is_red(self) -> bool:
         return self.word in RED
+
+    @property
+    def note(self) -> str:
+        """Its cause in words; empty when all pass."""
+        return self.cause.text if self.cause else ""
 
     @property
     def rank(self) -> int:
@@ -85,10 +91,27 @@ class Grouped:
 
     own: tuple[CheckNow, ...]
     related: tuple[CheckNow, ...]
+    feeds: frozenset[str] = frozenset()
+    """Every feed there is."""
 
     @property
     def all(self) -> tuple[CheckNow, ...]:
         return self.own + self.related
+
+    def is_own(self, check: CheckNow) -> bool:
+        return check.dataset == self.own[0].dataset
+
+    def because_of(self, check: CheckNow) -> str:
+        """Why a check that is not its own counts here; empty for its own."""
+        if self.is_own(check):
+            return ""
+        feed = feed_of(check)
+        return f"its feed {feed}" if feed in self.feeds else check.dataset
+
+
+def feed_of(check: CheckNow) -> str:
+    """The feed that a check is about, if there is one of that name: its id begins with it."""
+    return check.check_id.split(".", 1)[0]
 
 
 def is_quality_model(dataset: str) -> bool:
@@ -119,14 +142,14 @@ def grouped(
     related: dict[str, list[CheckNow]] = {}
     for check in checks:
         if is_quality_model(check.dataset) and check.suite_name != "dbt":
-            feed = check.check_id.split(".", 1)[0]
             for dataset in {
                 **of_suite.get(check.suite_name, {}),
-                **dict.fromkeys(of_feed.get(feed, ())),
+                **dict.fromkeys(of_feed.get(feed_of(check), ())),
             }:
                 related.setdefault(dataset, []).append(check)
+    known = frozenset(feed for names in (feeds or {}).values() for feed in names)
     return {
-        dataset: Grouped(tuple(found), tuple(related.get(dataset, ())))
+        dataset: Grouped(tuple(found), tuple(related.get(dataset, ())), known)
         for dataset, found in own.items()
     }
 
@@ -178,7 +201,7 @@ def _row(
     words = [word_of(check, mutes) for check in group.all]
     word = worst_of(words)
     leading = [check for check, said in zip(group.all, words, strict=True) if said == word]
-    lead = min(leading, key=lambda check: (_severity(check), check.check_id))
+    lead = min(leading, key=lambda each: (_severity(each), not group.is_own(each), each.check_id))
     owners = sorted({check.owner for check in group.own if check.owner})
     layers = Counter(check.layer for check in group.own)
     order = [each.value for each in Layer]
@@ -188,7 +211,7 @@ def _row(
         layer=max(layers, key=lambda layer: (layers[layer], order.index(layer))),
         owner=", ".join(owners),
         counts=counted(words),
-        note="" if word == "pass" else f"{lead.check_name}: {lead.message}",
+        cause=None if word == "pass" else claimed(lead, word, group.because_of(lead)),
         judged_at=max(check.executed_at for check in group.all),
         since=lead.changed_at if word in RED and lead.is_red else None,
         # places count from the newest scan

@@ -10,6 +10,7 @@ from typing import Any
 
 from monitors.health import health_of
 from monitors.show import page_charts as charts
+from monitors.show.page_claims import Claimed, claimed
 from monitors.show.page_state import (
     Answer,
     DatasetRow,
@@ -53,6 +54,7 @@ class CheckRow:
     mute: Mute | None
     history: CheckHistory | None
     spark: charts.Spark | None
+    said: Claimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ class IncidentView:
     incident: Incident
     checks: tuple[IncidentCheck, ...]
     events: tuple[Event, ...]
+    said: Mapping[tuple[str, str], Claimed]
+    """{(check_id, segment): what it says now} of those that reported of late."""
 
     @property
     def message(self) -> Mapping[str, Any]:
@@ -153,6 +157,10 @@ class Facts:
     @cached_property
     def checks(self) -> list[CheckNow]:
         return self.pages.checks() if self.is_there else []
+
+    @cached_property
+    def _checks_by_key(self) -> dict[tuple[str, str], CheckNow]:
+        return {(check.check_id, check.segment): check for check in self.checks}
 
     @cached_property
     def mutes(self) -> dict[str, Mute]:
@@ -275,8 +283,8 @@ class Facts:
         has_chains = any(check.metric_name == "integrity_score" for check in group.own)
         return DatasetView(
             row=self._row(name, group),
-            checks=self._rows(group.own, histories),
-            related=self._rows(group.related, histories),
+            checks=self._rows(group, group.own, histories),
+            related=self._rows(group, group.related, histories),
             volumes=volumes,
             more_segments=more,
             periods=tuple(self._periods_of(name)) if volumes else (),
@@ -333,14 +341,19 @@ class Facts:
         return QuarantineView(feed, tuple(rates), tuple(reasons), chart, limit)
 
     def _rows(
-        self, checks: Sequence[CheckNow], histories: Mapping[tuple[str, str], CheckHistory]
+        self,
+        group: Grouped,
+        checks: Sequence[CheckNow],
+        histories: Mapping[tuple[str, str], CheckHistory],
     ) -> tuple[CheckRow, ...]:
         rows = []
         for check in checks:
             history = histories.get((check.check_id, check.segment))
             drawn = charts.spark(history, self.since, self.now) if history else None
             word = word_of(check, self.mutes)
-            rows.append(CheckRow(check, word, self.mutes.get(check.check_id), history, drawn))
+            said = claimed(check, word, group.because_of(check))
+            mute = self.mutes.get(check.check_id)
+            rows.append(CheckRow(check, word, mute, history, drawn, said))
         return tuple(sorted(rows, key=lambda row: (WORDS.index(row.word), row.check.check_id)))
 
     def _volumes(self, name: str) -> tuple[tuple[VolumeView, ...], int]:
@@ -383,11 +396,13 @@ class Facts:
         found = self.incidents.get(incident_id) if self.is_there else None
         if found is None:
             return None
-        return IncidentView(
-            found,
-            tuple(self.incidents.checks(incident_id)),
-            tuple(self.incidents.events(incident_id)),
-        )
+        checks = tuple(self.incidents.checks(incident_id))
+        said = {
+            (each.check_id, each.segment): claimed(now, word_of(now, self.mutes))
+            for each in checks
+            if (now := self._checks_by_key.get((each.check_id, each.segment)))
+        }
+        return IncidentView(found, checks, tuple(self.incidents.events(incident_id)), said)
 
 
 def _rank(check: CheckNow) -> int:

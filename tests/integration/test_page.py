@@ -23,7 +23,7 @@ from monitors.store.roles import grant_roles
 from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
 from tests.alerting import Desk, verdict_of
-from tests.page_rows import NASTY, answer, api, nasty, orders, page, put_volume
+from tests.page_rows import NASTY, answer, api, nasty, orders, page, put_feed, put_volume
 
 DATASET = "facts.fact_orders"
 
@@ -85,6 +85,39 @@ def test_a_red_high_check_in_gold_is_a_no(desk: Desk) -> None:
     assert "No. Do not use them yet." in said
     assert "share=0.2 (max 0.05)" in said
     assert '<a href="/incidents/1">' in said
+
+
+def test_a_red_claim_is_said_not_to_hold(desk: Desk) -> None:
+    """On every screen where a red check is named: a claim alone would read as its opposite."""
+    name = "every document is there once"
+    desk.scan(orders(Status.FAIL, check_name=name), orders_b := verdict_of("b", Status.PASS))
+    texts = [page(desk, path) for path in ("/", f"/dataset/{DATASET}", "/incidents/1")]
+    texts.append(write(desk)[1])
+
+    for text in texts:
+        assert text.count(name) == text.count(f'<b class="fail">does not hold:</b> {name}') > 0
+    assert f">{orders_b.check_name}" in texts[1]
+    assert f"does not hold: {name}; value=7" in api(desk, "/api/datasets")[0]["note"]
+
+
+def test_a_red_feed_is_said_to_be_the_reason(desk: Desk) -> None:
+    """The rule stands: what is made from it is in doubt, but not by a check of its own."""
+    desk.scan(
+        orders(),
+        verdict_of("clicks.quarantine_rate", dataset="monitoring.quarantine_rates"),
+        verdict_of("clicks.rows", Status.PASS, dataset="clicks_raw.events", suite_name="dbt"),
+    )
+    put_feed(desk)
+    said = page(desk, "/")
+    why = (
+        'because of its feed clicks, where this <b class="fail">does not hold:</b>'
+        " clicks.quarantine_rate holds; value=7 (max 0)"
+    )
+
+    assert ["clicks_raw.events", "facts.fact_orders"] == api(desk, "/api/status")["in_doubt"]
+    assert 4 == said.count(why)  # at the top and in the table
+    assert why in page(desk, f"/dataset/{DATASET}")
+    assert "of its feed clicks" not in page(desk, "/dataset/monitoring.quarantine_rates")
 
 
 def test_a_medium_check_leaves_the_rest_to_be_trusted(desk: Desk) -> None:
@@ -400,11 +433,8 @@ def test_the_reader_may_read_every_page(desk: Desk) -> None:
 def test_a_ledger_that_nobody_granted_takes_only_its_part_away(desk: Desk) -> None:
     """The rest of the page stands."""
     desk.scan(verdict_of("clicks.rows", dataset="clicks_raw.events"))
+    put_feed(desk)
     with connect(desk.target) as connection:
-        connection.execute(
-            "insert into monitoring.feeds (feed, raw_table, required, clock)"
-            " values ('clicks', 'clicks_raw.events', true, 'wall')"
-        )
         grant_roles(connection, {})
         connection.execute("create view quarantine.ledger as select 1 as nothing")
         connection.commit()
@@ -417,11 +447,8 @@ def test_a_ledger_that_nobody_granted_takes_only_its_part_away(desk: Desk) -> No
 def test_a_slow_ledger_is_said_to_be_unread(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not shown as if nothing were rejected; the rest of page and report stands."""
     desk.scan(verdict_of("clicks.rows", dataset="clicks_raw.events"))
+    put_feed(desk)
     with connect(desk.target) as connection:
-        connection.execute(
-            "insert into monitoring.feeds (feed, raw_table, required, clock)"
-            " values ('clicks', 'clicks_raw.events', true, 'wall')"
-        )
         connection.execute(
             "create view quarantine.ledger as select 'clicks' as feed, 'r' as rules,"
             " 'open' as decision, now() as loaded_at from pg_sleep(20)"

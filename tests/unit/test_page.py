@@ -11,6 +11,7 @@ import pytest
 from monitors.health import Health
 from monitors.show import page_charts as charts
 from monitors.show.page import is_page
+from monitors.show.page_claims import claimed
 from monitors.show.page_render import content_security_policy, is_web, templates
 from monitors.show.page_state import answer_of, grouped, rows_of, word_of, worst_of
 from monitors.store.history import BadPeriod, Mute
@@ -99,6 +100,53 @@ def test_what_is_in_doubt_is_named_once() -> None:
     assert ["facts.fact_orders", "monitoring.rates"] == [row.name for row in rows]
     assert ["facts.fact_orders"] == [row.name for row in answer.in_doubt]
     assert "Yes, except for one dataset." == answer.headline
+
+
+def test_why_a_dataset_is_in_doubt_names_the_feed() -> None:
+    """A check that is not its own is never shown as if it were."""
+    checks = [
+        check("clicks.rate", "fail", dataset="monitoring.rates", suite_name="web"),
+        check("web.lag", "warn", dataset="monitoring.lags", suite_name="web"),
+        check("orders.sum", suite_name="web"),
+        check("raw.rows", dataset="clicks_raw.events", suite_name="dbt"),
+    ]
+    groups = grouped(checks, {"clicks_raw.events": ["clicks"]})
+    notes = {row.name: row.note for row in rows_of(groups, {}, [], 0)}
+    said = "does not hold: clicks.rate holds; value=7 (max 0)"
+    of_feed = f"because of its feed clicks, where this {said}"
+
+    assert of_feed == notes["facts.fact_orders"] == notes["clicks_raw.events"]
+    assert said == notes["monitoring.rates"]
+    assert "monitoring.lags" == groups["facts.fact_orders"].because_of(checks[1])
+
+
+def test_of_two_reasons_its_own_comes_first() -> None:
+    """Of one severity: what is said of the dataset itself, then what is said of its feed."""
+    checks = [
+        check("a.rate", "fail", dataset="monitoring.rates"),
+        check("z.sum", "fail"),
+        check("a.worse", "fail", dataset="monitoring.rates", severity="critical"),
+    ]
+
+    def lead(*found: CheckNow) -> str:
+        rows = rows_of(grouped(found), {}, [], 0)
+        return next(row.note for row in rows if row.name == "facts.fact_orders")
+
+    assert lead(*checks[:2]).startswith("does not hold: z.sum holds")
+    assert "a.worse" in lead(*checks)
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS if word != "muted"])
+def test_a_claim_never_reads_as_if_it_held(word: str) -> None:
+    """What is not pass is said before the claim; a muted check is said to be what it is."""
+    status = "fail" if word == "blocked" else word
+    blocked_by = "dbt.parent" if word == "blocked" else None
+    said = claimed(check("a", status, blocked_by=blocked_by), word)
+
+    assert (word == "pass") is (said.verdict == "")
+    assert said.text.endswith("a holds; value=7 (max 0)")
+    assert said.text.startswith(said.verdict)
+    assert "does not hold" == claimed(check("a", "fail"), "muted").verdict
 
 
 def test_a_strip_takes_what_was_said_elsewhere() -> None:
