@@ -23,7 +23,7 @@ def status(facts: Facts) -> dict[str, Any]:
         "at": facts.now,
         "state": facts.answer.state,
         "headline": facts.answer.headline,
-        "lines": facts.answer.lines,
+        "lines": [line.text for line in facts.answer.lines],
         "in_doubt": [row.name for row in facts.answer.in_doubt],
         "checks": facts.counts,
         "scores": facts.scores,

@@ -35,6 +35,8 @@ class Links(Protocol):
 
     def dataset(self, name: str) -> str | None: ...
 
+    def check(self, check: CheckNow) -> str | None: ...
+
     def incident(self, incident_id: int) -> str | None: ...
 
 
@@ -45,6 +47,9 @@ class SiteLinks:
 
     def dataset(self, name: str) -> str:
         return f"/dataset/{quote(name, safe='')}"
+
+    def check(self, check: CheckNow) -> str:
+        return f"{self.dataset(check.dataset)}#{anchor_of(check)}"
 
     def incident(self, incident_id: int) -> str:
         return f"/incidents/{incident_id}"
@@ -191,6 +196,7 @@ def templates() -> Environment:
         "bounds": _bounds,
         "took": _took,
         "ended": _ended,
+        "anchor": anchor_of,
         "short": lambda text, room: text if len(text) <= room else f"{text[: room - 1]}…",
         "code": _code,
         "breaks": _breaks,
@@ -199,6 +205,12 @@ def templates() -> Environment:
     found.tests["web"] = is_web
     found.globals |= {"strip_of": page_charts.strip, "counts_text": counts_text}
     return found
+
+
+def anchor_of(check: CheckNow) -> str:
+    """Where its line stands; ids are made of whatever somebody wrote, so that it is a hash."""
+    said = f"{check.check_id}\0{check.segment}".encode()
+    return f"c{hashlib.sha256(said).hexdigest()[:10]}"
 
 
 def is_web(url: object) -> bool:

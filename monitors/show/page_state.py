@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from monitors.health import Health
+from monitors.health import NAMED, Health
 from monitors.results import Layer
 from monitors.show.page_claims import Claimed, claimed
 from monitors.store.history import Mute
@@ -76,12 +76,28 @@ class DatasetRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence beside the answer, and the checks that it names; `more`: so many it does not."""
+
+    said: str
+    named: tuple[CheckNow, ...] = ()
+    more: int = 0
+
+    @property
+    def text(self) -> str:
+        if not self.named:
+            return self.said
+        more = f" and {self.more:,} more" if self.more else ""
+        return f"{self.said}: {', '.join(check.check_id for check in self.named)}{more}."
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """May I trust the numbers now, and if not, which."""
 
     state: State
     headline: str
-    lines: tuple[str, ...]
+    lines: tuple[Line, ...]
     in_doubt: tuple[DatasetRow, ...]
 
 
@@ -235,20 +251,20 @@ def _severity(check: CheckNow) -> int:
 def answer_of(
     health: Health,
     rows: Sequence[DatasetRow],
-    checks: Mapping[str, int],
+    checks: Mapping[str, Sequence[CheckNow]],
     *,
     has_scanned: bool,
     is_late: bool = False,
 ) -> Answer:
-    """From the health of the whole; `checks`: {word: how many checks are shown as it}.
+    """From the health of the whole; `checks`: {word: those that are shown as it}.
 
     `is_late`: the last scan is older than it may be, so that nobody knows what came since.
     """
     in_doubt = tuple(row for row in rows if row.is_red and not row.is_told_elsewhere)
     if not has_scanned:
         lines = (
-            "No scan has been completed yet.",
-            "`rampart run` loads, builds and scans; the first scan fills this page.",
+            Line("No scan has been completed yet."),
+            Line("`rampart run` loads, builds and scans; the first scan fills this page."),
         )
         return Answer("unknown", "Nobody can say yet.", lines, in_doubt)
     state: State = health.state
@@ -263,7 +279,7 @@ def answer_of(
         sure = set(checks) <= {"pass"}
         headline = "Yes. Every check holds." if sure else "Yes. Nothing is red."
         return Answer(state, headline, notes, in_doubt)
-    reasons = tuple(_sentence(reason) for reason in health.reasons)
+    reasons = tuple(Line(_sentence(reason)) for reason in health.reasons)
     if state == "down":
         silent = is_late and not in_doubt
         headline = "No. Nobody has looked lately." if silent else "No. Do not use them yet."
@@ -274,16 +290,27 @@ def answer_of(
     return Answer(state, headline, (*reasons, *notes), in_doubt)
 
 
-def _notes(checks: Mapping[str, int]) -> Iterable[str]:
-    if number := checks.get("blind"):
-        they = "it" if number == 1 else "they"
-        yield f"{_checks(number)} blind: with this little history {they} could not have failed."
-    if number := checks.get("muted"):
-        yield f"{_checks(number)} red but muted; until when and why stands below."
-    if number := checks.get("warn"):
-        yield f"{_checks(number)} at warn: the claim holds, but not comfortably."
-    if number := checks.get("blocked"):
-        yield f"{_checks(number)} blocked by a failed parent."
+def _notes(checks: Mapping[str, Sequence[CheckNow]]) -> Iterable[Line]:
+    """What stands beside the answer, although nobody counts it as red."""
+    if found := checks.get("blind"):
+        they = "it" if len(found) == 1 else "they"
+        why = f"with this little history {they} could not have failed"
+        yield _naming(f"{_checks(len(found))} blind ({why})", found)
+    if found := checks.get("muted"):
+        why = "until when and why stands below"
+        yield _naming(f"{_checks(len(found))} red but muted ({why})", found)
+    if found := checks.get("warn"):
+        why = "the claim holds, but not comfortably"
+        yield _naming(f"{_checks(len(found))} at warn ({why})", found)
+    if found := checks.get("blocked"):
+        yield _naming(f"{_checks(len(found))} blocked by a failed parent", found)
+
+
+def _naming(said: str, checks: Sequence[CheckNow]) -> Line:
+    """A few by name, the most severe first; the segments of a check are one."""
+    one_each = {check.check_id: check for check in reversed(checks)}
+    found = sorted(one_each.values(), key=lambda each: (_severity(each), each.check_id))
+    return Line(said, tuple(found[:NAMED]), max(len(found) - NAMED, 0))
 
 
 def _checks(number: int) -> str:

@@ -15,8 +15,8 @@ from monitors.show.page_state import (
     Answer,
     DatasetRow,
     Grouped,
+    Line,
     answer_of,
-    counted,
     grouped,
     rows_of,
     word_of,
@@ -188,17 +188,27 @@ class Facts:
         return rows_of(self.groups, self.mutes, strips, len(runs))
 
     @cached_property
+    def checks_by_word(self) -> dict[str, list[CheckNow]]:
+        found: dict[str, list[CheckNow]] = {}
+        for check in self.checks:
+            found.setdefault(word_of(check, self.mutes), []).append(check)
+        return found
+
+    @property
     def counts(self) -> dict[str, int]:
-        """{word: how many checks}."""
-        return counted(word_of(check, self.mutes) for check in self.checks)
+        """{word: how many checks}, worst first."""
+        found = self.checks_by_word
+        return {word: len(found[word]) for word in WORDS if word in found}
 
     @cached_property
     def answer(self) -> Answer:
         if not self.is_there:
             lines = (
-                "The store is not there yet, or of an older version.",
-                "Every command that writes brings it up to date: `rampart run`, or"
-                " `rampart db migrate`.",
+                Line("The store is not there yet, or of an older version."),
+                Line(
+                    "Every command that writes brings it up to date: `rampart run`, or"
+                    " `rampart db migrate`."
+                ),
             )
             return Answer("unknown", "Nobody can say yet.", lines, ())
         facts = self.incidents.health_facts()
@@ -209,7 +219,7 @@ class Facts:
         return answer_of(
             health,
             self.rows,
-            self.counts,
+            self.checks_by_word,
             has_scanned=last is not None,
             is_late=last is not None and oldest is not None and self.now - last > oldest,
         )

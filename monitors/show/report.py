@@ -12,6 +12,7 @@ from typing import IO
 
 from monitors.show import page_render
 from monitors.show.page_views import Facts
+from monitors.store.pages import CheckNow
 
 FILE = Path("target") / "rampart_report.html"
 BUDGET = 1_500_000
@@ -30,6 +31,9 @@ class FileLinks:
 
     def dataset(self, name: str) -> str | None:
         return f"#d{self.datasets[name]}" if name in self.datasets else None
+
+    def check(self, check: CheckNow) -> str | None:
+        return f"#{page_render.anchor_of(check)}" if check.dataset in self.datasets else None
 
     def incident(self, incident_id: int) -> str | None:
         return f"#i{incident_id}" if incident_id in self.incidents else None

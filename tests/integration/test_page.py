@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -147,8 +148,15 @@ def test_a_blind_check_is_no_pass(desk: Desk) -> None:
     desk.scan(orders(Status.BLIND, detectable_change=0.8), orders_b := verdict_of("b", Status.PASS))
     said = page(desk, f"/dataset/{DATASET}")
 
+    top = page(desk, "/")
+    _, text = write(desk)
+    anchor = re.findall(r'could not have failed\): <a href="(/dataset/[^#]*)#(c\w+)">', top)
+
     assert orders_b.dataset == DATASET
-    assert "Yes. Nothing is red." in page(desk, "/")
+    assert "Yes. Nothing is red." in top
+    assert [(f"/dataset/{DATASET}", anchor[0][1])] == anchor
+    assert f'<tr id="{anchor[0][1]}"><td><span class="st blind">' in said
+    assert 1 == text.count(f'href="#{anchor[0][1]}"') == text.count(f'id="{anchor[0][1]}"')
     assert "blind" == api(desk, "/api/datasets")[0]["status"]
     assert "smallest change it would have caught: 80%" in said
 

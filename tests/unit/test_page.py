@@ -94,7 +94,7 @@ def test_what_is_in_doubt_is_named_once() -> None:
     ]
     rows = rows_of(grouped(checks), {}, [], 0)
     answer = answer_of(
-        Health("degraded", ("1 check red",)), rows, {"fail": 1, "pass": 1}, has_scanned=True
+        Health("degraded", ("1 check red",)), rows, {"fail": checks[:1]}, has_scanned=True
     )
 
     assert ["facts.fact_orders", "monitoring.rates"] == [row.name for row in rows]
@@ -187,17 +187,32 @@ def test_the_answer_comes_first(
     """From the health of the whole; a red row is never under a plain yes."""
     checks = [check(f"c{number}", status) for number, status in enumerate(statuses)]
     rows = rows_of(grouped(checks), {}, [], 0)
-    counts = dict.fromkeys(statuses, 1)
-    answer = answer_of(health, rows, counts, has_scanned=when != "never", is_late=when == "late")
+    by_word = {status: [each for each in checks if each.status == status] for status in statuses}
+    answer = answer_of(health, rows, by_word, has_scanned=when != "never", is_late=when == "late")
 
     assert (state, headline) == (answer.state, answer.headline)
 
 
 def test_blind_and_muted_are_said_beside_a_yes() -> None:
-    """Neither is counted as pass in silence."""
-    answer = answer_of(HEALTHY, [], {"blind": 2, "muted": 1, "pass": 5}, has_scanned=True)
+    """Neither is counted as pass in silence; each by its name."""
+    blind, muted = [check("b1", "blind"), check("b2", "blind")], [check("m", "fail")]
+    answer = answer_of(HEALTHY, [], {"blind": blind, "muted": muted}, has_scanned=True)
 
-    assert 2 == sum("blind" in line or "muted" in line for line in answer.lines)
+    assert [
+        "2 checks are blind (with this little history they could not have failed): b1, b2.",
+        "1 check is red but muted (until when and why stands below): m.",
+    ] == [line.text for line in answer.lines]
+
+
+def test_three_are_named_and_the_rest_is_counted() -> None:
+    """The most severe first; a check of many segments is one check, at its first segment."""
+    checks = [check(f"c{n}", "blind", severity="critical" if n == 5 else "low") for n in range(6)]
+    checks += [check("c0", "blind", severity="low", segment=f"s{n}") for n in range(9)]
+    (line,) = answer_of(HEALTHY, [], {"blind": checks}, has_scanned=True).lines
+
+    assert line.text.startswith("15 checks are blind")
+    assert line.text.endswith(": c5, c0, c1 and 3 more.")
+    assert "" == line.named[1].segment
 
 
 # -------------------------------------------------------------------- charts
