@@ -87,7 +87,7 @@ def unavailable(environment: str, now: datetime, *, as_json: bool = False) -> Re
     said = "The store cannot be read; the log of `rampart serve` says why."
     if as_json:
         return Response(UNAVAILABLE, JSON, page_api.as_bytes({"error": said}))
-    text = page_render.notice(environment, now, "Nobody can say now.", said)
+    text = page_render.notice(environment, now, {}, "Nobody can say now.", said)
     return Response(UNAVAILABLE, HTML, text.encode())
 
 
@@ -98,18 +98,18 @@ def _overview(facts: Facts, _rest: str, query: Mapping[str, str]) -> Response:
     return _html(page_render.overview(facts, query))
 
 
-def _dataset(facts: Facts, name: str, _query: Mapping[str, str]) -> Response:
+def _dataset(facts: Facts, name: str, query: Mapping[str, str]) -> Response:
     view = facts.dataset(name)
     if view is None:
-        return _nothing(facts, f"No check of the last days speaks of a dataset `{name}`.")
-    return _html(page_render.dataset(facts, view))
+        return _nothing(facts, query, f"No check of the last days speaks of a dataset `{name}`.")
+    return _html(page_render.dataset(facts, view, query))
 
 
-def _incident(facts: Facts, number: str, _query: Mapping[str, str]) -> Response:
+def _incident(facts: Facts, number: str, query: Mapping[str, str]) -> Response:
     view = facts.incident(_number(number))
     if view is None:
-        return _nothing(facts, f"There is no incident `{number}` in this environment.")
-    return _html(page_render.incident(facts, view))
+        return _nothing(facts, query, f"There is no incident `{number}` in this environment.")
+    return _html(page_render.incident(facts, view, query))
 
 
 # -------------------------------------------------------------------- the same as JSON
@@ -121,7 +121,7 @@ def _api_status(facts: Facts, _rest: str, _query: Mapping[str, str]) -> Response
 
 def _api_datasets(facts: Facts, _rest: str, query: Mapping[str, str]) -> Response:
     wanted = {name: query.get(name, "") for name in page_render.FILTERS}
-    rows = page_render.overview_values(facts, wanted)["shown"]
+    rows = [row for row in facts.rows if page_render.fits(row, wanted)]
     return _json(page_api.datasets(facts, rows))
 
 
@@ -188,5 +188,6 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(status, JSON, page_api.as_bytes(value))
 
 
-def _nothing(facts: Facts, line: str) -> Response:
-    return _html(page_render.notice(facts.environment, facts.now, "Nothing there.", line), 404)
+def _nothing(facts: Facts, query: Mapping[str, str], line: str) -> Response:
+    said = page_render.notice(facts.environment, facts.now, query, "Nothing there.", line)
+    return _html(said, 404)

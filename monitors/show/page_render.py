@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,12 +19,14 @@ from markupsafe import Markup, escape
 
 from monitors.results import Layer, bounds_text, number_text
 from monitors.show import page_charts
-from monitors.show.page_state import counts_text
+from monitors.show.page_state import DatasetRow, counts_text
 from monitors.show.page_views import DatasetView, Facts, IncidentView
 from monitors.store.pages import RED, WORDS, CheckNow, FeedRun, RunNow
 
 FILTERS = ("q", "state", "owner", "layer")
-"""What the form over the datasets sends."""
+"""What the form over the datasets narrows them by."""
+KEPT = (*FILTERS, "days")
+"""What goes along from page to page."""
 
 
 class Links(Protocol):
@@ -32,6 +34,9 @@ class Links(Protocol):
 
     @property
     def home(self) -> str | None: ...
+
+    @property
+    def unfiltered(self) -> str | None: ...
 
     def dataset(self, name: str) -> str | None: ...
 
@@ -41,21 +46,33 @@ class Links(Protocol):
 
 
 class SiteLinks:
-    """Pages of a server."""
+    """Pages of a server. What a reader filtered by goes along, so that the way back knows it."""
 
-    home = "/"
+    def __init__(self, query: Mapping[str, str]) -> None:
+        self._all = _query({name: query.get(name, "") for name in KEPT})
+        self._window = _query({"days": query.get("days", "")})
+
+    @property
+    def home(self) -> str:
+        return f"/{self._all}"
+
+    @property
+    def unfiltered(self) -> str:
+        return f"/{self._window}"
 
     def dataset(self, name: str) -> str:
-        return f"/dataset/{quote(name, safe='')}"
+        return f"/dataset/{quote(name, safe='')}{self._all}"
 
     def check(self, check: CheckNow) -> str:
         return f"{self.dataset(check.dataset)}#{anchor_of(check)}"
 
     def incident(self, incident_id: int) -> str:
-        return f"/incidents/{incident_id}"
+        return f"/incidents/{incident_id}{self._all}"
 
 
-SITE = SiteLinks()
+def _query(values: Mapping[str, str]) -> str:
+    said = urlencode({name: value for name, value in values.items() if value})
+    return f"?{said}" if said else ""
 
 
 # -------------------------------------------------------------------- pages
@@ -63,25 +80,27 @@ SITE = SiteLinks()
 
 def overview(facts: Facts, query: Mapping[str, str]) -> str:
     """The page at `/`; the query filters it, for readers without script."""
-    wanted = {name: query.get(name, "") for name in FILTERS}
-    return _page("overview.html", facts, title=title_of(facts), **overview_values(facts, wanted))
+    values = overview_values(facts, {name: query.get(name, "") for name in KEPT})
+    return _page("overview.html", facts, query, title=title_of(facts), **values)
 
 
-def dataset(facts: Facts, view: DatasetView) -> str:
+def dataset(facts: Facts, view: DatasetView, query: Mapping[str, str]) -> str:
     title = f"{view.row.word}: {view.row.name}"
-    return _page("dataset.html", facts, title=title, view=view, level=1)
+    return _page("dataset.html", facts, query, title=title, view=view, level=1)
 
 
-def incident(facts: Facts, view: IncidentView) -> str:
+def incident(facts: Facts, view: IncidentView, query: Mapping[str, str]) -> str:
     title = f"Incident {view.incident.incident_id}: {view.incident.title}"
-    return _page("incident.html", facts, title=title, view=view, level=1)
+    return _page("incident.html", facts, query, title=title, view=view, level=1)
 
 
-def notice(environment: str, now: datetime, headline: str, *lines: str) -> str:
+def notice(
+    environment: str, now: datetime, query: Mapping[str, str], headline: str, *lines: str
+) -> str:
     """A page that says one thing: not found, or no database."""
     return render(
         "notice.html", title=headline, headline=headline, lines=lines, environment=environment,
-        now=now, links=SITE,
+        now=now, links=SiteLinks(query),
     )  # fmt: skip
 
 
@@ -98,7 +117,7 @@ def overview_values(facts: Facts, wanted: Mapping[str, str]) -> dict[str, Any]:
     return {
         "answer": facts.answer,
         "rows": rows,
-        "shown": [row for row in rows if _fits(row, wanted)],
+        "shown": {row.name for row in rows if fits(row, wanted)},
         "wanted": wanted,
         "filters": (("state", "State", states), ("owner", "Owner", owners),
                     ("layer", "Layer", layers)),
@@ -111,7 +130,8 @@ def overview_values(facts: Facts, wanted: Mapping[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fits(row: Any, wanted: Mapping[str, str]) -> bool:
+def fits(row: DatasetRow, wanted: Mapping[str, str]) -> bool:
+    """Whether a dataset is one of those that the form asked for; `wanted` has all of FILTERS."""
     state, owner, layer = wanted["state"], wanted["owner"], wanted["layer"]
     if state and not (
         row.word == state
@@ -125,10 +145,10 @@ def _fits(row: Any, wanted: Mapping[str, str]) -> bool:
     return all(word in text for word in wanted["q"].lower().split())
 
 
-def _page(template: str, facts: Facts, **values: Any) -> str:
+def _page(template: str, facts: Facts, query: Mapping[str, str], **values: Any) -> str:
     return render(
-        template, environment=facts.environment, now=facts.now, days=facts.days, links=SITE,
-        **values,
+        template, environment=facts.environment, now=facts.now, days=facts.days,
+        links=SiteLinks(query), **values,
     )  # fmt: skip
 
 

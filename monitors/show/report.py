@@ -28,6 +28,7 @@ class FileLinks:
     datasets: dict[str, int] = field(default_factory=dict)
     incidents: set[int] = field(default_factory=set)
     home = None
+    unfiltered = None
 
     def dataset(self, name: str) -> str | None:
         return f"#d{self.datasets[name]}" if name in self.datasets else None
@@ -94,7 +95,7 @@ def _whole(facts: Facts, links: FileLinks, details: IO[str], left: str) -> Itera
         days=facts.days,
         links=links,
         left=left,
-        **page_render.overview_values(facts, dict.fromkeys(page_render.FILTERS, "")),
+        **page_render.overview_values(facts, dict.fromkeys(page_render.KEPT, "")),
     )
     # what comes from data is escaped, so that the mark can stand there only once
     before, after = page.split(mark)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from html import escape
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -231,7 +231,26 @@ def test_filters_work_without_script(desk: Desk) -> None:
     assert ["facts.a"] == names(state="red") == names(owner="Ann") == names(layer="gold")
     assert ["facts.b"] == names(q="FACTS.B") == names(state="pass")
     assert [] == names(state="red", owner="Bob")
-    assert "No dataset fits." in page(desk, "/", q="nothing like it")
+    said = page(desk, "/", q="nothing like it", days="30")
+    assert '<p id="none" class="none-yet">No dataset fits. <a href="/?days=30">Show all</a>' in said
+    assert 2 == said.count("<tr hidden data-s=")
+
+
+def test_every_way_keeps_what_was_filtered_by(desk: Desk) -> None:
+    """There and back: search, state, owner, layer and window stay together, also in a 404."""
+    desk.scan(orders(Status.FAIL, layer=Layer.GOLD, attributes={"owner": "A & B"}))
+    query = {"q": "fact <b>", "state": "red", "owner": "A & B", "layer": "gold", "days": "30"}
+    kept = escape(f"?{urlencode(query)}")
+    for path in ("/", f"/dataset/{DATASET}", "/incidents/1", "/dataset/nope"):
+        said = answer(desk, path, **query, other="x").body.decode()
+        ways = re.findall(r'href="(/[^"#]*)', said)
+
+        assert [way for way in ways if not way.startswith("/api/")]
+        assert [] == [
+            way
+            for way in ways
+            if not (way.endswith(kept) or way.startswith("/api/") or way == "/?days=30")
+        ]
 
 
 def test_a_datasets_page_has_its_history(desk: Desk) -> None:

@@ -197,11 +197,34 @@ def test_without_script_everything_is_there(browse: Callable[..., Watched], site
     page = reader.go(f"{site}/?q=fact_users")
 
     assert page.locator("time").first.inner_text().endswith(" UTC")
-    assert ["facts.fact_users"] == reader.texts("#datasets tbody th")
+    shown = "#datasets tbody tr:not([hidden]) th"
+    assert ["facts.fact_users"] == reader.texts(shown)
     page.get_by_label("Search").fill("rare")
     page.get_by_role("button", name="Show").click()
     assert "q=rare" in page.url
-    assert 1 == page.locator("#datasets tbody tr").count()
+    assert ["facts.rare"] == [text.splitlines()[0] for text in reader.texts(shown)]
+
+
+def test_the_way_back_knows_what_was_filtered_by(browse: Callable[..., Watched], site: str) -> None:
+    """All filters together, there and back; and what a link left out can be brought back."""
+    reader = browse()
+    page = reader.go(f"{site}/?owner=Finance&days=30")
+    shown = "#datasets tbody tr:not([hidden]) th"
+    page.get_by_label("State").select_option("pass")
+    page.get_by_label("Search").fill("fact")
+    page.locator("#datasets a", has_text="fact_users").click()
+    page.get_by_role("link", name="All datasets").click()
+
+    assert "/?q=fact&state=pass&owner=Finance&days=30" == page.url.removeprefix(site)
+    assert ["facts.fact_users"] == reader.texts(shown)
+    page.get_by_label("Search").fill("nothing like it")
+    assert page.get_by_text("No dataset fits.").is_visible()
+    for label, nothing in (("Search", ""), ("State", ""), ("Owner", "")):
+        field = page.get_by_label(label)
+        field.fill(nothing) if label == "Search" else field.select_option(nothing)
+    assert len(reader.texts(shown)) > 5
+    assert not page.get_by_text("No dataset fits.").is_visible()
+    assert "/?days=30" == page.url.removeprefix(site)
 
 
 def test_every_link_of_the_page_leads_somewhere(browse: Callable[..., Watched], site: str) -> None:
