@@ -28,7 +28,11 @@ def answer(desk: Desk, path: str, target: Target | None = None, **query: str) ->
     """What the page says now, read as the server reads: autocommit, read only."""
     with connect(target or desk.target, autocommit=True, read_only=True) as connection:
         facts = facts_of(
-            connection, desk.config.environment, desk.clock(), oldest_scan=desk.config.scan.within
+            connection,
+            desk.config.environment,
+            desk.clock(),
+            oldest_scan=desk.config.scan.within,
+            volumes=desk.config.volumes,
         )
         found = respond(path, query, facts)
     assert found is not None, path

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from monitors.config_volumes import Volume
 from monitors.show import page_api, page_render
 from monitors.show.page_views import Facts
 from monitors.store.history import History
@@ -48,10 +49,12 @@ def facts_of(
     *,
     days: int = DAYS,
     oldest_scan: timedelta | None = None,
+    volumes: Mapping[str, Volume] | None = None,
 ) -> Facts:
     """What the pages are made from; read when it is asked for, by whoever may select.
 
     `oldest_scan`: a last scan older than that makes the whole untrustworthy (`scan: within:`).
+    `volumes`: those of rampart.yml, for the words at their charts.
     """
     return Facts(
         Pages(connection, environment),
@@ -60,6 +63,7 @@ def facts_of(
         now,
         days,
         oldest_scan,
+        volumes or {},
     )
 
 

@@ -183,8 +183,13 @@ def _bounds_band(history: CheckHistory, across: _Scale, up: _Scale, low: float, 
 # -------------------------------------------------------------------- charts with axes
 
 
-def volume(buckets: Sequence[Bucket], every: str, periods: Sequence[BadPeriod]) -> Chart | None:
-    """Rows per bucket, what was expected, alarms; None with fewer than two buckets."""
+def volume(
+    buckets: Sequence[Bucket], every: str, periods: Sequence[BadPeriod], label: str
+) -> Chart | None:
+    """Rows per bucket, what was expected, alarms; None with fewer than two buckets.
+
+    `label`: which rows are counted, per what.
+    """
     if len(buckets) < 2:
         return None
     length = timedelta(hours=1) if every == "hour" else timedelta(days=1)
@@ -229,7 +234,7 @@ def volume(buckets: Sequence[Bucket], every: str, periods: Sequence[BadPeriod]) 
         y_ticks=_y_ticks(top * 1.05, up),
         x_ticks=_x_ticks(first, last, across),
         text=(
-            f"rows per {every}, {len(buckets)} {every}s: {counts[-1]:,.0f} in the latest,"
+            f"{label}, {len(buckets)} {every}s: {counts[-1]:,.0f} in the latest,"
             f" between {min(counts):,.0f} and {max(counts):,.0f};"
             f" {len(alarms)} {'alarm' if len(alarms) == 1 else 'alarms'}"
         ),

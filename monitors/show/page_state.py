@@ -219,12 +219,10 @@ def _row(
     leading = [check for check, said in zip(group.all, words, strict=True) if said == word]
     lead = min(leading, key=lambda each: (_severity(each), not group.is_own(each), each.check_id))
     owners = sorted({check.owner for check in group.own if check.owner})
-    layers = Counter(check.layer for check in group.own)
-    order = [each.value for each in Layer]
     return DatasetRow(
         name=name,
         word=word,
-        layer=max(layers, key=lambda layer: (layers[layer], order.index(layer))),
+        layer=layer_of(group.own),
         owner=", ".join(owners),
         counts=counted(words),
         cause=None if word == "pass" else claimed(lead, word, group.because_of(lead)),
@@ -239,6 +237,13 @@ def _row(
             for place in range(scans, 0, -1)
         ),
     )
+
+
+def layer_of(own: Sequence[CheckNow]) -> str:
+    """The layer of a dataset: that of most of its own checks."""
+    layers = Counter(check.layer for check in own)
+    order = [each.value for each in Layer]
+    return max(layers, key=lambda layer: (layers[layer], order.index(layer)))
 
 
 def _severity(check: CheckNow) -> int:

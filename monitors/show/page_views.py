@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from monitors.config_volumes import Volume
 from monitors.health import health_of
 from monitors.show import page_charts as charts
 from monitors.show.page_claims import Claimed, claimed
+from monitors.show.page_counts import Counting, counting
 from monitors.show.page_state import (
     Answer,
     DatasetRow,
@@ -18,6 +20,7 @@ from monitors.show.page_state import (
     Line,
     answer_of,
     grouped,
+    layer_of,
     rows_of,
     word_of,
 )
@@ -71,6 +74,7 @@ class VolumeView:
     """The volume of one segment; the whole has the segment ''."""
 
     verdict: SegmentVerdict
+    counting: Counting
     chart: charts.Chart | None
     every: str
     timezone: str
@@ -137,6 +141,8 @@ class Facts:
     now: datetime
     days: int
     oldest_scan: timedelta | None = None
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+    """`volumes:` of rampart.yml."""
     _quarantine: dict[str, QuarantineView] = field(default_factory=dict)
 
     @property
@@ -383,9 +389,16 @@ class Facts:
                 for period in self._periods_of(name)
                 if period.segment in (None, verdict.segment)
             ]
-            chart = charts.volume(mine, series.every, periods)
+            said = counting(
+                series,
+                self.volumes.get(name),
+                layer_of(self.groups[name].own),
+                is_raw=name in self._feeds.values(),
+                segment=verdict.segment,
+            )
+            chart = charts.volume(mine, series.every, periods, said.label)
             latest = tuple(reversed(mine[-14:]))
-            views.append(VolumeView(verdict, chart, series.every, series.timezone, latest))
+            views.append(VolumeView(verdict, said, chart, series.every, series.timezone, latest))
         return tuple(views), len(verdicts) - len(shown)
 
     def _periods_of(self, name: str) -> list[BadPeriod]:

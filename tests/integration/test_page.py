@@ -279,11 +279,16 @@ def test_the_window_can_be_chosen(desk: Desk) -> None:
 
 def test_a_volume_has_a_chart_and_a_table(desk: Desk) -> None:
     """Alarms with their cause; buckets that nobody judged are drawn, too."""
-    desk.scan(orders())
+    desk.settings["volumes"] = {DATASET: {"time": "ordered_at"}}
+    desk.scan(orders(layer=Layer.GOLD))
     put_volume(desk, DATASET, [100.0] * 20 + [10.0], judged=5)
     said = page(desk, f"/dataset/{DATASET}")
     (volume,) = api(desk, f"/api/dataset/{DATASET}")["volumes"]
 
+    counted = f"rows taken into <code>{DATASET}</code>, per day of <code>ordered_at</code>."
+    assert counted in said
+    assert counted in write(desk)[1]
+    assert "</svg>rows taken, per day</li>" in said
     assert 'class="band"' in said
     assert 1 == said.count('<path class="alarm" d="M7')  # the other one is in the legend
     assert ["anomalous", *["usual"] * 4, *[None] * 9] == [

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from monitors.config_volumes import Volume
 from monitors.health import Health
 from monitors.show import page_charts as charts
 from monitors.show.page import is_page
 from monitors.show.page_claims import claimed
+from monitors.show.page_counts import counting
 from monitors.show.page_render import content_security_policy, is_web, templates
 from monitors.show.page_state import answer_of, grouped, rows_of, word_of, worst_of
 from monitors.store.history import BadPeriod, Mute
-from monitors.store.pages import WORDS, Bucket, CheckHistory, CheckNow, Rate, Strip
+from monitors.store.pages import WORDS, Bucket, CheckHistory, CheckNow, Rate, Strip, VolumeSeries
 
 NOW = datetime(2026, 3, 2, 6, 0, tzinfo=timezone.utc)
 HEALTHY = Health("healthy", ("every check holds",))
@@ -305,15 +307,51 @@ def test_a_volume_chart_shows_band_alarms_and_periods() -> None:
     ]
     period = BadPeriod(1, None, None, NOW - timedelta(days=99), NOW - timedelta(days=19, hours=12),
                        "moved house", "ann", NOW)  # fmt: skip
-    drawn = charts.volume(buckets, "day", [period])
+    drawn = charts.volume(buckets, "day", [period], "rows taken, per day")
 
     assert drawn is not None
     assert ["far fewer rows" in mark.text for mark in drawn.alarms] == [True]
+    assert drawn.text.startswith("rows taken, per day, 4 days: 99 in the latest")
     assert 1 == drawn.blind.count("M")
     assert drawn.band
     ((x, width, text),) = drawn.shades
     assert (charts.LEFT, "known-bad: moved house") == (x, text)
     assert 0 < width < charts.CHART[0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "is_raw", "feed", "label", "sentence"),
+    [
+        ("gold", False, "clicks", "rows taken", "rows taken into `facts.x`, per day of `at`;"
+         " those that a rule rejects are not among them."),
+        ("gold", False, None, "rows taken", "rows taken into `facts.x`, per day of `at`."),
+        ("bronze", True, "clicks", "rows that arrived", "rows that arrived in `facts.x`, per day"
+         " of `at`; those that a rule rejects are among them."),
+        ("silver", False, "clicks", "rows", "rows of `facts.x`, per day of `at`."),
+    ],
+)  # fmt: skip
+def test_a_volume_says_what_it_counts(
+    layer: str, is_raw: bool, feed: str | None, label: str, sentence: str
+) -> None:
+    """A mart has what was taken, a raw table what arrived; by the column of rampart.yml."""
+    said = counting(
+        VolumeSeries("facts.x", "day", "UTC", feed), Volume(time="at"), layer, is_raw=is_raw
+    )
+
+    assert (f"{label}, per day", f"Counted are {sentence}") == (said.label, said.sentence)
+
+
+def test_a_volume_of_a_segment_says_which_rows() -> None:
+    """Not those of the whole table; and without rampart.yml no column is made up."""
+    series = VolumeSeries("facts.x", "hour", "UTC", None)
+    volume = Volume(time="at", every="hour", segment="country")
+    one, other = (
+        counting(series, each, "gold", is_raw=False, segment="DE").sentence
+        for each in (volume, None)
+    )
+
+    assert "Counted are rows taken into `facts.x` where `country` is DE, per hour of `at`." == one
+    assert "Counted are rows taken into `facts.x`, per hour." == other
 
 
 def test_a_rate_over_its_bound_stands_out() -> None:
