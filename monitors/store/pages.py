@@ -157,7 +157,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class RunNow:
-    """A run of any command. `ended_at` None: it runs, or it was killed."""
+    """A run of any command. `ended_at` None: it runs, or it was killed.
+
+    `rows_rejected` None: nobody counted them, as in a run that did not load, build and scan.
+    """
 
     run_id: str
     command: str

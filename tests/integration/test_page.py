@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from html import escape
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -265,6 +265,43 @@ def test_a_datasets_page_has_its_history(desk: Desk) -> None:
     assert ["pass", "fail", "pass"] == [each["status"] for each in check["history"]]
     assert ["pass", "fail", "pass"] == found["scans"]
     assert 'class="spark"' in page(desk, f"/dataset/{DATASET}")
+
+
+@pytest.mark.parametrize(
+    ("build", "loaded", "expected"),
+    [
+        ("succeeded", 100, 7),
+        ("failed", 100, None),
+        (None, 100, None),
+        ("succeeded", 0, None),
+    ],
+)
+def test_a_run_says_what_of_its_loads_was_rejected(
+    desk: Desk, build: str | None, loaded: int, expected: int | None
+) -> None:
+    """Where it loaded, built and scanned: else the numbers are of other loads, or of none."""
+    desk.clock.moment = datetime.now(timezone.utc)
+    rate = verdict_of("clicks.quarantine_rate", dataset="monitoring.quarantine_rates")
+    desk.scan(rate.with_counts(7.0, 100.0), verdict_of("crm.quarantine_rate").with_counts(3.0, 9.0))
+    ((run_id,),) = desk.rows("select run_id from monitoring.runs")
+    with connect(desk.target) as connection:
+        for pipeline, stage, status, written in (
+            ("clicks", "load", "succeeded", loaded),
+            ("dbt", "build", build, None),
+        ):
+            if status is not None:
+                connection.execute(
+                    "insert into monitoring.pipeline_logs (run_id, pipeline_name, stage,"
+                    " layer, status, rows_written) values (%s, %s, %s, 'bronze', %s, %s)",
+                    (run_id, pipeline, stage, status, written),
+                )
+        connection.commit()
+    (run,) = api(desk, "/api/runs")
+    said = page(desk, "/")
+
+    assert expected == run["rows_rejected"]
+    assert (expected is not None) is (">rejected</th>" in said)
+    assert (expected is not None) is ('<td class="num wide">7</td>' in said)
 
 
 def test_the_window_can_be_chosen(desk: Desk) -> None:

@@ -289,8 +289,11 @@ order by count(*) desc, ledger.rules
 limit %(limit)s
 
 -- page_runs --
--- The latest runs with what their stages counted, the newest first.
-with latest as (
+-- The latest runs with what their stages counted, the newest first. Which rows a rule rejects is known after the
+-- build: of a run that loaded, built and scanned, its checks of the quarantine rate have counted them.
+with
+
+latest as (
     select
         runs.run_id, runs.command, runs.started_at, runs.ended_at, runs.exit_code,
         runs.git_revision
@@ -298,13 +301,49 @@ with latest as (
     where runs.environment = %(environment)s
     order by runs.run_id desc
     limit %(limit)s
+),
+
+-- what the build did not judge would count as not rejected
+loaded as (
+    select distinct latest.run_id, latest.started_at, logs.pipeline_name as feed
+    from latest
+    inner join monitoring.pipeline_logs as logs
+        on latest.run_id = logs.run_id
+    where
+        logs.stage = 'load'
+        and logs.rows_written > 0
+        and exists (
+            select 1
+            from monitoring.pipeline_logs as builds
+            where
+                builds.run_id = latest.run_id
+                and builds.stage = 'build'
+                and builds.status = 'succeeded'
+        )
+),
+
+rejected as (
+    select loaded.run_id, sum(metrics.numerator)::bigint as rows_rejected
+    from loaded
+    inner join monitoring.data_quality_metrics as metrics
+        on
+            metrics.environment = %(environment)s
+            and loaded.feed || '.quarantine_rate' = metrics.check_id
+            and metrics.segment = ''
+            and loaded.run_id = metrics.run_id
+            -- for the index; the clocks of a host and its database may differ
+            and loaded.started_at - interval '1 hour' <= metrics.execution_timestamp
+    group by loaded.run_id
 )
 
 select
     latest.run_id, latest.command, latest.started_at, latest.ended_at, latest.exit_code,
-    counted.rows_read, counted.rows_written, counted.rows_rejected, counted.rows_dead_lettered,
-    counted.failed_stages, counted.error_message
+    counted.rows_read, counted.rows_written,
+    coalesce(counted.rows_rejected, rejected.rows_rejected) as rows_rejected,
+    counted.rows_dead_lettered, counted.failed_stages, counted.error_message
 from latest
+left join rejected
+    on latest.run_id = rejected.run_id
 cross join lateral (
     select
         sum(logs.rows_read)::bigint as rows_read,
