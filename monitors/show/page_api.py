@@ -53,7 +53,13 @@ def dataset(view: DatasetView) -> dict[str, Any]:
                 "feed": each.feed,
                 "limit": each.limit,
                 "rates": each.rates,
-                "reasons": each.reasons,
+                "reasons": [
+                    {
+                        **asdict(row.reason),
+                        "per_day": {str(day): rows for day, rows in row.reason.per_day.items()},
+                    }
+                    for row in each.reasons
+                ],
                 "is_unread": each.is_unread,
             }
             for each in view.quarantine

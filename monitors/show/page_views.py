@@ -13,6 +13,7 @@ from monitors.health import health_of
 from monitors.show import page_charts as charts
 from monitors.show.page_claims import Claimed, claimed
 from monitors.show.page_counts import Counting, counting
+from monitors.show.page_quarantine import QuarantineView, read_quarantine
 from monitors.show.page_state import (
     Answer,
     DatasetRow,
@@ -33,8 +34,6 @@ from monitors.store.pages import (
     FeedRun,
     Integrity,
     Pages,
-    Rate,
-    Reason,
     RunNow,
     Scan,
     SegmentVerdict,
@@ -44,8 +43,6 @@ RUNS = 15
 SEGMENTS = 4
 BUCKETS = {"day": 400, "hour": 24 * 14}
 """So many buckets a volume chart shows at most."""
-LOADS = 40
-REASONS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +77,6 @@ class VolumeView:
     timezone: str
     latest: tuple[Any, ...]
     """The latest buckets, the newest first, as a table."""
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantineView:
-    """What was rejected of a feed."""
-
-    feed: str
-    rates: tuple[Rate, ...]
-    reasons: tuple[Reason, ...]
-    chart: charts.Chart | None
-    limit: float | None
-    is_unread: bool = False
-    """It takes longer than a page may: nothing is known, which is not the same as nothing."""
-
-    @property
-    def is_worth_a_look(self) -> bool:
-        return bool(self.rates or self.reasons or self.is_unread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,23 +318,16 @@ class Facts:
 
     def quarantine(self, feed: str) -> QuarantineView:
         if feed not in self._quarantine:
-            self._quarantine[feed] = self._read_quarantine(feed)
+            self._quarantine[feed] = read_quarantine(
+                self.pages, feed, self.since, self.now, self._rate_limit(feed)
+            )
         return self._quarantine[feed]
 
-    def _read_quarantine(self, feed: str) -> QuarantineView:
-        limits = [
-            check.expected_max
-            for check in self.checks
-            if check.check_id == f"{feed}.quarantine_rate"
-        ]
-        limit = limits[0] if limits else None
-        try:
-            rates = self.pages.quarantine_rates(feed, LOADS)
-            reasons = self.pages.quarantine_reasons(feed, self.since, REASONS)
-        except TimeoutError:
-            return QuarantineView(feed, (), (), None, limit, is_unread=True)
-        chart = charts.quarantine(rates, limit)
-        return QuarantineView(feed, tuple(rates), tuple(reasons), chart, limit)
+    def _rate_limit(self, feed: str) -> float | None:
+        """What its check of the quarantine rate allows."""
+        wanted = f"{feed}.quarantine_rate"
+        limits = (each.expected_max for each in self.checks if each.check_id == wanted)
+        return next(limits, None)
 
     def _rows(
         self,

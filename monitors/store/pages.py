@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -147,12 +147,16 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Rules that rejected rows together."""
+    """Rules that rejected rows together.
+
+    `per_day`: rows by the day on which they were loaded, in UTC, of days that have some.
+    """
 
     rules: str
     rows: int
     rows_open: int
     last_loaded_at: datetime
+    per_day: Mapping[date, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +303,10 @@ class Pages:
         rows = self._of_model(
             "ledger", "page_quarantine_reasons", feed=feed, since=since, limit=limit
         )
-        return [Reason(*row) for row in rows]
+        return [
+            Reason(rules, total, still_open, last, dict(zip(days, counts, strict=True)))
+            for rules, total, still_open, last, days, counts in rows
+        ]
 
     def runs(self, limit: int) -> list[RunNow]:
         """The newest first."""

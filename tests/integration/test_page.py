@@ -513,6 +513,33 @@ def test_a_ledger_that_nobody_granted_takes_only_its_part_away(desk: Desk) -> No
         assert 200 == answer(desk, "/dataset/clicks_raw.events", target).status
 
 
+def test_reasons_are_split_by_day(desk: Desk) -> None:
+    """With the rows of each day, drawn and as a table; nothing from before the window."""
+    desk.scan(verdict_of("clicks.rows", dataset="clicks_raw.events"))
+    put_feed(desk)
+    with connect(desk.target) as connection:
+        connection.execute(
+            "create table quarantine.ledger as"
+            " select 'clicks' as feed, rules, decision, %(now)s - age * interval '1 day' as"
+            " loaded_at from (values ('no_client', 'open', 1), ('no_client', 'open', 1),"
+            " ('no_client', 'discarded', 3), ('no_amount', 'open', 3), ('old', 'open', 120))"
+            " as rows (rules, decision, age)",
+            {"now": desk.clock()},
+        )
+        connection.commit()
+    said = page(desk, "/dataset/clicks_raw.events")
+    (found,) = api(desk, "/api/dataset/clicks_raw.events")["quarantine"]
+
+    assert [
+        ("no_client", 3, 2, {"2026-02-27": 1, "2026-03-01": 2}),
+        ("no_amount", 1, 1, {"2026-02-27": 1}),
+    ] == [(r["rules"], r["rows"], r["rows_open"], r["per_day"]) for r in found["reasons"]]
+    assert "rows per day from 2026-02-27 to 2026-03-02, on 2 days; most on 2026-03-01: 2" in said
+    assert "2026-02-27</th><td>1</td><td>1</td></tr>" in said
+    assert "2 days with rejected rows, as a table" in said
+    assert "most on 2026-03-01: 2" in write(desk)[1]
+
+
 def test_a_slow_ledger_is_said_to_be_unread(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not shown as if nothing were rejected; the rest of page and report stands."""
     desk.scan(verdict_of("clicks.rows", dataset="clicks_raw.events"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -14,10 +15,20 @@ from monitors.show import page_charts as charts
 from monitors.show.page import is_page
 from monitors.show.page_claims import claimed
 from monitors.show.page_counts import counting
+from monitors.show.page_quarantine import reason_rows
 from monitors.show.page_render import content_security_policy, is_web, templates
 from monitors.show.page_state import answer_of, grouped, rows_of, word_of, worst_of
 from monitors.store.history import BadPeriod, Mute
-from monitors.store.pages import WORDS, Bucket, CheckHistory, CheckNow, Rate, Strip, VolumeSeries
+from monitors.store.pages import (
+    WORDS,
+    Bucket,
+    CheckHistory,
+    CheckNow,
+    Rate,
+    Reason,
+    Strip,
+    VolumeSeries,
+)
 
 NOW = datetime(2026, 3, 2, 6, 0, tzinfo=timezone.utc)
 HEALTHY = Health("healthy", ("every check holds",))
@@ -362,6 +373,33 @@ def test_a_rate_over_its_bound_stands_out() -> None:
     assert drawn is not None
     assert (1, 1) == (drawn.bars.count("M"), drawn.red_bars.count("M"))
     assert ["9.00%, 9 of 100 rows, 2026-03-09 06:00 UTC"] == [m.text for m in drawn.alarms]
+
+
+def reason(rules: str, per_day: dict[date, int]) -> Reason:
+    return Reason(rules, sum(per_day.values()), 0, NOW, per_day)
+
+
+def test_days_of_reasons_are_on_one_scale() -> None:
+    """A bar per day, each as high as its rows; one row among many can still be seen."""
+    today = NOW.date()
+    many = reason("many", {today: 1_000, today - timedelta(days=4): 500})
+    few = reason("few", {today - timedelta(days=1): 1})
+    drawn = [row.bars for row in reason_rows([many, few], today)]
+    heights = [[float(each) for each in re.findall(r"v-([\d.]+)", bars.bars)] for bars in drawn]
+
+    assert [[12.5, 25.0], [1.5]] == heights
+    assert "from 2026-02-26 to 2026-03-02, on 2 days; most on 2026-03-02: 1,000" in drawn[0].text
+
+
+def test_a_year_of_reasons_stays_small() -> None:
+    """Of a long window the latest 90 days are drawn: a report has many of them."""
+    today = NOW.date()
+    (row,) = reason_rows(
+        [reason("r", {today - timedelta(days=n): n + 1 for n in range(400)})], today
+    )
+
+    assert 90 == row.bars.bars.count("M")
+    assert len(row.bars.bars) < 1_500
 
 
 # -------------------------------------------------------------------- paths, links, policy

@@ -276,16 +276,31 @@ with latest as (
 select * from latest order by latest.loaded_at
 
 -- page_quarantine_reasons --
--- Why rows of a feed stand in the ledger, the most frequent reason first.
+-- Why rows of a feed stand in the ledger, the most frequent reason first, with its rows per day of loading.
+with
+
+daily as (
+    select
+        ledger.rules,
+        (ledger.loaded_at at time zone 'UTC')::date as loaded_on,
+        count(*) as rows_rejected,
+        count(*) filter (where ledger.decision = 'open') as rows_open,
+        max(ledger.loaded_at) as last_loaded_at
+    from {ledger} as ledger
+    where ledger.feed = %(feed)s and ledger.loaded_at >= %(since)s
+    group by ledger.rules, (ledger.loaded_at at time zone 'UTC')::date
+)
+
 select
-    ledger.rules,
-    count(*) as rows_rejected,
-    count(*) filter (where ledger.decision = 'open') as rows_open,
-    max(ledger.loaded_at) as last_loaded_at
-from {ledger} as ledger
-where ledger.feed = %(feed)s and ledger.loaded_at >= %(since)s
-group by ledger.rules
-order by count(*) desc, ledger.rules
+    daily.rules,
+    sum(daily.rows_rejected)::bigint as rows_rejected,
+    sum(daily.rows_open)::bigint as rows_open,
+    max(daily.last_loaded_at) as last_loaded_at,
+    array_agg(daily.loaded_on order by daily.loaded_on) as days,
+    array_agg(daily.rows_rejected order by daily.loaded_on) as rows_of_days
+from daily
+group by daily.rules
+order by sum(daily.rows_rejected) desc, daily.rules
 limit %(limit)s
 
 -- page_runs --
