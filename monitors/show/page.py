@@ -133,18 +133,18 @@ def _api_dataset(facts: Facts, name: str, _query: Mapping[str, str]) -> Response
     view = facts.dataset(name)
     if view is None:
         return _json({"error": f"no dataset `{name}`"}, 404)
-    return _json(page_api.dataset(view))
+    return _json(page_api.dataset(facts, view))
 
 
 def _api_incidents(facts: Facts, _rest: str, _query: Mapping[str, str]) -> Response:
-    return _json([page_api.incident_row(each) for each in facts.recent_incidents])
+    return _json([page_api.incident_row(facts, each) for each in facts.recent_incidents])
 
 
 def _api_incident(facts: Facts, number: str, _query: Mapping[str, str]) -> Response:
     view = facts.incident(_number(number))
     if view is None:
         return _json({"error": f"no incident `{number}`"}, 404)
-    return _json(page_api.incident(view))
+    return _json(page_api.incident(facts, view))
 
 
 def _api_runs(facts: Facts, _rest: str, _query: Mapping[str, str]) -> Response:

@@ -111,7 +111,7 @@ def title_of(facts: Facts) -> str:
 def overview_values(facts: Facts, wanted: Mapping[str, str]) -> dict[str, Any]:
     """What `_overview.html` wants; `wanted`: what the form said."""
     rows = facts.rows
-    owners = sorted({name for row in rows for name in row.owner.split(", ") if name})
+    owners = sorted({name for row in rows for name in _owners(row)})
     states = ["red", "not pass", *(word for word in WORDS if any(r.word == word for r in rows))]
     layers = [each.value for each in Layer if any(row.layer == each.value for row in rows)]
     return {
@@ -139,16 +139,20 @@ def fits(row: DatasetRow, wanted: Mapping[str, str]) -> bool:
         or (state == "not pass" and row.word != "pass")
     ):
         return False
-    if (owner and owner not in row.owner.split(", ")) or (layer and layer != row.layer):
+    if (owner and owner not in _owners(row)) or (layer and layer != row.layer):
         return False
-    text = f"{row.name} {row.note} {row.owner}".lower()
+    text = " ".join((row.name, row.note, *_owners(row))).lower()
     return all(word in text for word in wanted["q"].lower().split())
+
+
+def _owners(row: DatasetRow) -> list[str]:
+    return row.owner.name.split(", ") if row.owner else []
 
 
 def _page(template: str, facts: Facts, query: Mapping[str, str], **values: Any) -> str:
     return render(
         template, environment=facts.environment, now=facts.now, days=facts.days,
-        links=SiteLinks(query), **values,
+        links=SiteLinks(query), owner_of=facts.owner_of, **values,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from monitors.health import NAMED, Health
+from monitors.owners import Owner, decided
 from monitors.results import Layer
 from monitors.show.page_claims import Claimed, claimed
 from monitors.store.history import Mute
@@ -49,7 +50,7 @@ class DatasetRow:
     name: str
     word: str
     layer: str
-    owner: str
+    owner: Owner | None
     counts: Mapping[str, int]
     cause: Claimed | None
     """Why it is what it is: what its worst check says; None when all pass."""
@@ -114,6 +115,11 @@ class Grouped:
     def all(self) -> tuple[CheckNow, ...]:
         return self.own + self.related
 
+    @property
+    def owner(self) -> Owner | None:
+        """Of the dataset, by all that its own checks say."""
+        return decided(owner_of(check) for check in self.own)
+
     def is_own(self, check: CheckNow) -> bool:
         return check.dataset == self.own[0].dataset
 
@@ -123,6 +129,11 @@ class Grouped:
             return ""
         feed = feed_of(check)
         return f"its feed {feed}" if feed in self.feeds else check.dataset
+
+
+def owner_of(check: CheckNow) -> Owner | None:
+    """The owner that a check names."""
+    return Owner(check.owner, bool(check.owner_reads)) if check.owner else None
 
 
 def feed_of(check: CheckNow) -> str:
@@ -218,12 +229,11 @@ def _row(
     word = worst_of(words)
     leading = [check for check, said in zip(group.all, words, strict=True) if said == word]
     lead = min(leading, key=lambda each: (_severity(each), not group.is_own(each), each.check_id))
-    owners = sorted({check.owner for check in group.own if check.owner})
     return DatasetRow(
         name=name,
         word=word,
         layer=layer_of(group.own),
-        owner=", ".join(owners),
+        owner=group.owner,
         counts=counted(words),
         cause=None if word == "pass" else claimed(lead, word, group.because_of(lead)),
         judged_at=max(check.executed_at for check in group.all),

@@ -10,6 +10,7 @@ from typing import Any
 
 from monitors.config_volumes import Volume
 from monitors.health import health_of
+from monitors.owners import Owner, of_incident
 from monitors.show import page_charts as charts
 from monitors.show.page_claims import Claimed, claimed
 from monitors.show.page_counts import Counting, counting
@@ -22,6 +23,7 @@ from monitors.show.page_state import (
     answer_of,
     grouped,
     layer_of,
+    owner_of,
     rows_of,
     word_of,
 )
@@ -386,6 +388,15 @@ class Facts:
         ]
 
     # ---------------------------------------------------------------- one incident
+
+    def owner_of(self, incident: Incident) -> Owner | None:
+        """Of its leading check or of its dataset: the same as stands at the dataset."""
+        group = self.groups.get(incident.dataset)
+        check = self._checks_by_key.get((incident.lead_check_id, incident.lead_segment))
+        lead = owner_of(check) if check else None
+        if lead is None and incident.owner:
+            lead = Owner(incident.owner)
+        return of_incident(lead, group.owner if group else None)
 
     def incident(self, incident_id: int) -> IncidentView | None:
         """None when there is none of that number in this environment."""

@@ -94,6 +94,7 @@ def _whole(facts: Facts, links: FileLinks, details: IO[str], left: str) -> Itera
         now=facts.now,
         days=facts.days,
         links=links,
+        owner_of=facts.owner_of,
         left=left,
         **page_render.overview_values(facts, dict.fromkeys(page_render.KEPT, "")),
     )
@@ -166,5 +167,5 @@ def _left_out(datasets: int, greens_fit: bool, unfit: int) -> str:
 
 def _render(template: str, facts: Facts, links: FileLinks, **values: object) -> str:
     return page_render.templates().get_template(template).render(
-        links=links, days=facts.days, **values
+        links=links, days=facts.days, owner_of=facts.owner_of, **values
     )  # fmt: skip

@@ -32,7 +32,10 @@ PATIENCE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class CheckNow:
-    """What a check said last. `is_red`: after damping, as incidents see it."""
+    """What a check said last. `is_red`: after damping, as incidents see it.
+
+    `owner_reads`: nobody owns its dataset; `owner` is whoever owns a report that reads it.
+    """
 
     check_id: str
     segment: str
@@ -58,6 +61,7 @@ class CheckNow:
     data_timestamp: datetime | None
     run_id: str
     owner: str | None
+    owner_reads: bool
     matters: str | None
     what_to_do: str | None
     runbook: str | None

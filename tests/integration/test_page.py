@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -345,6 +346,43 @@ def test_an_incident_says_what_to_do(desk: Desk) -> None:
     assert "ask the shop" in said
     assert ["opened"] == [each["event"] for each in found["events"]]
     assert [1] == [each["incident_id"] for each in api(desk, "/api/incidents")]
+
+
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        ({"owner": "Finance"}, ("Finance", False)),
+        ({}, ("Web", True)),
+    ],
+)
+def test_dataset_and_incident_have_one_owner(
+    desk: Desk, meta: dict[str, str], expected: tuple[str, bool]
+) -> None:
+    """Of a check that names nobody: the dataset's own, else that of a reader, marked as one."""
+    model = {"resource_type": "model", "schema": "facts", "name": "fact_orders", "meta": meta}
+    board = {"resource_type": "exposure", "name": "board", "owner": {"name": "Web"},
+             "depends_on": {"nodes": ["model.shop.fact_orders"]}}  # fmt: skip
+    manifest = {
+        "nodes": {"model.shop.fact_orders": model},
+        "exposures": {"exposure.shop.board": board},
+    }
+    (desk.root / "target").mkdir()
+    (desk.root / "target" / "manifest.json").write_text(json.dumps(manifest))
+    desk.scan(orders(Status.FAIL), verdict_of("b", dataset="facts.nobodys"))
+    (incident,) = (each for each in api(desk, "/api/incidents") if each["dataset"] == DATASET)
+    number = incident["incident_id"]
+    found = [*api(desk, "/api/datasets", q="orders"), api(desk, f"/api/incidents/{number}")]
+    mark = ' <span class="note">(of the report that reads it)</span>'
+    said = expected[0] + (mark if expected[1] else "")
+
+    assert [expected] * 2 == [(each["owner"], each["owner_is_reader"]) for each in found]
+    assert 2 == page(desk, "/").count(
+        f'<td class="wide">{said}</td>'
+    )  # the incident and the dataset
+    for path in (f"/dataset/{DATASET}", f"/incidents/{number}"):
+        assert f" · {said}" in page(desk, path)
+    assert ">nobody named<" in page(desk, "/")
+    assert "· no owner named" in page(desk, "/dataset/facts.nobodys")
 
 
 @pytest.mark.parametrize("path", ["/dataset/nope", "/incidents/99", "/incidents/x", "/dataset/"])

@@ -63,6 +63,7 @@ select
     latest.success_rate, latest.message, latest.execution_timestamp, latest.data_timestamp,
     latest.run_id,
     latest.attributes ->> 'owner' as owner,
+    coalesce(latest.attributes ->> 'owner_reads', '') = 'true' as owner_reads,
     latest.attributes ->> 'matters' as matters,
     latest.attributes ->> 'do' as what_to_do,
     latest.attributes ->> 'runbook' as runbook,
