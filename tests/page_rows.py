@@ -85,6 +85,21 @@ def put_feed(desk: Desk) -> None:
         connection.commit()
 
 
+def put_ledger(desk: Desk, *rows: tuple[str, str, int]) -> None:
+    """Rejected rows of the feed `clicks`: [(rules, decision, days ago)]."""
+    with connect(desk.target) as connection:
+        connection.execute(
+            "create table quarantine.ledger"
+            " (feed text, rules text, decision text, loaded_at timestamptz)"
+        )
+        for rules, decision, age in rows:
+            connection.execute(
+                "insert into quarantine.ledger values ('clicks', %s, %s, %s)",
+                (rules, decision, desk.clock() - timedelta(days=age)),
+            )
+        connection.commit()
+
+
 def put_volume(desk: Desk, dataset: str, rows: list[float], judged: int) -> None:
     """Daily buckets up to yesterday; the last `judged` have a band, the very last is an alarm."""
     environment, today = desk.config.environment, desk.clock().replace(hour=0, minute=0)

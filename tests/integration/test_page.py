@@ -25,7 +25,17 @@ from monitors.store.roles import grant_roles
 from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
 from tests.alerting import Desk, verdict_of
-from tests.page_rows import NASTY, answer, api, nasty, orders, page, put_feed, put_volume
+from tests.page_rows import (
+    NASTY,
+    answer,
+    api,
+    nasty,
+    orders,
+    page,
+    put_feed,
+    put_ledger,
+    put_volume,
+)
 
 DATASET = "facts.fact_orders"
 
@@ -555,16 +565,11 @@ def test_reasons_are_split_by_day(desk: Desk) -> None:
     """With the rows of each day, drawn and as a table; nothing from before the window."""
     desk.scan(verdict_of("clicks.rows", dataset="clicks_raw.events"))
     put_feed(desk)
-    with connect(desk.target) as connection:
-        connection.execute(
-            "create table quarantine.ledger as"
-            " select 'clicks' as feed, rules, decision, %(now)s - age * interval '1 day' as"
-            " loaded_at from (values ('no_client', 'open', 1), ('no_client', 'open', 1),"
-            " ('no_client', 'discarded', 3), ('no_amount', 'open', 3), ('old', 'open', 120))"
-            " as rows (rules, decision, age)",
-            {"now": desk.clock()},
-        )
-        connection.commit()
+    put_ledger(
+        desk,
+        ("no_client", "open", 1), ("no_client", "open", 1), ("no_client", "discarded", 3),
+        ("no_amount", "open", 3), ("old", "open", 120),
+    )  # fmt: skip
     said = page(desk, "/dataset/clicks_raw.events")
     (found,) = api(desk, "/api/dataset/clicks_raw.events")["quarantine"]
 

@@ -18,9 +18,11 @@ from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
 from tests.alerting import Clock, Desk, verdict_of
 from tests.conftest import Server
-from tests.page_rows import nasty, orders, put_volume, served
+from tests.page_rows import nasty, orders, put_feed, put_ledger, put_volume, served
 
 WIDTHS = (360, 1440)
+RAW = "clicks_raw.events"
+"""A dataset that is in doubt because of its feed."""
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
@@ -73,7 +75,12 @@ def desk(embedded_server: Server, tmp_path_factory: pytest.TempPathFactory) -> I
         },
     )
     muted = verdict_of("shop.known", dataset="facts.known", muted="until next year")
-    desk.scan(red, muted, nasty(), *steady)
+    of_feed = verdict_of("clicks.quarantine_rate", dataset="monitoring.quarantine_rates",
+                         suite_name="clicks", severity=Severity.MEDIUM)  # fmt: skip
+    raw = verdict_of("raw.rows", Status.PASS, dataset=RAW, suite_name="dbt")
+    desk.scan(red, muted, nasty(), of_feed, raw, *steady)
+    put_feed(desk)
+    put_ledger(desk, *((f"rule_number_{n % 7}_of_the_feed", "open", n % 30) for n in range(300)))
     put_volume(desk, "facts.fact_orders", [100.0, 90.0, 110.0] * 9 + [20.0], judged=12)
     desk.clock.move(hours=1)
     yield desk
@@ -123,7 +130,7 @@ def browse(chromium: Any) -> Iterator[Callable[..., Watched]]:
     assert [] == [fault for _, watched in opened for fault in watched.faults]
 
 
-PATHS = ("/", "/dataset/facts.fact_orders", "/incidents/1")
+PATHS = ("/", "/dataset/facts.fact_orders", f"/dataset/{RAW}", "/incidents/1")
 
 
 # -------------------------------------------------------------------- what a reader does
