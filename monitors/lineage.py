@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from monitors.owners import Owner
+
 Node = Mapping[str, Any]
 """A node as manifest.json has it."""
 _SECTIONS = (
@@ -117,18 +119,26 @@ class Lineage:
         found = (self.nodes.get(unique_id, {}).get("checksum") or {}).get("checksum")
         return str(found) if found else None
 
-    def owner(self, unique_id: str) -> str | None:
+    def owner(self, unique_id: str) -> Owner | None:
         """Whose it is: meta.owner, else the group's owner, else that of the first exposure below.
 
-        A test without an owner of its own belongs to whoever owns the first node that it tests.
+        A test without an owner of its own belongs to whoever owns the first node that it tests;
+        who only reads is asked last.
         """
         node = self.nodes.get(unique_id, {})
         own = _name_of(meta_of(node).get("owner"))
         if own or not self._is_test(unique_id):
-            return own or self._group_owner(node) or self._exposure_owner(unique_id)
+            name = own or self._group_owner(node)
+            return Owner(name) if name else self._reader(unique_id)
         attached = node.get("attached_node")
         tested = [str(attached)] if attached else list(self.parents(unique_id))
-        return next((owner for owner in map(self.owner, tested) if owner), None)
+        found = [owner for owner in map(self.owner, tested) if owner]
+        return min(found, key=lambda owner: owner.is_reader, default=None)
+
+    def owner_of_relation(self, relation: str) -> Owner | None:
+        """Whose a relation is (see node_of); nobody's when dbt does not know it."""
+        unique_id = self.node_of(relation)
+        return self.owner(unique_id) if unique_id else None
 
     # ---------------------------------------------------------------- the pieces
 
@@ -197,8 +207,10 @@ class Lineage:
         group = node.get("group") or (node.get("config") or {}).get("group")
         return _name_of(self._groups.get(str(group), {}).get("owner"))
 
-    def _exposure_owner(self, unique_id: str) -> str | None:
-        return next((each.owner for each in self.exposures_of(unique_id) if each.owner), None)
+    def _reader(self, unique_id: str) -> Owner | None:
+        names = (each.owner for each in self.exposures_of(unique_id) if each.owner)
+        name = next(names, None)
+        return Owner(name, is_reader=True) if name else None
 
 
 def _exposure(node: Node) -> Exposure:

@@ -28,7 +28,11 @@ def answer(desk: Desk, path: str, target: Target | None = None, **query: str) ->
     """What the page says now, read as the server reads: autocommit, read only."""
     with connect(target or desk.target, autocommit=True, read_only=True) as connection:
         facts = facts_of(
-            connection, desk.config.environment, desk.clock(), oldest_scan=desk.config.scan.within
+            connection,
+            desk.config.environment,
+            desk.clock(),
+            oldest_scan=desk.config.scan.within,
+            volumes=desk.config.volumes,
         )
         found = respond(path, query, facts)
     assert found is not None, path
@@ -69,6 +73,31 @@ def nasty(number: int = 1) -> CheckResult:
             "runbook": "javascript:alert(3)",
         },
     )
+
+
+def put_feed(desk: Desk) -> None:
+    """The feed `clicks`, which arrives in clicks_raw.events."""
+    with connect(desk.target) as connection:
+        connection.execute(
+            "insert into monitoring.feeds (feed, raw_table, required, clock)"
+            " values ('clicks', 'clicks_raw.events', true, 'wall')"
+        )
+        connection.commit()
+
+
+def put_ledger(desk: Desk, *rows: tuple[str, str, int]) -> None:
+    """Rejected rows of the feed `clicks`: [(rules, decision, days ago)]."""
+    with connect(desk.target) as connection:
+        connection.execute(
+            "create table quarantine.ledger"
+            " (feed text, rules text, decision text, loaded_at timestamptz)"
+        )
+        for rules, decision, age in rows:
+            connection.execute(
+                "insert into quarantine.ledger values ('clicks', %s, %s, %s)",
+                (rules, decision, desk.clock() - timedelta(days=age)),
+            )
+        connection.commit()
 
 
 def put_volume(desk: Desk, dataset: str, rows: list[float], judged: int) -> None:

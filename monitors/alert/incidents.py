@@ -11,6 +11,7 @@ from monitors.alert.grouping import Group, group
 from monitors.alert.places import Places
 from monitors.alert.topics import kind_of, most_urgent, severity_of, topic_of
 from monitors.config_alerts import Flapping
+from monitors.owners import stated
 from monitors.results import CheckResult, Severity, Status
 from monitors.store.incidents import Change, CheckKey, CheckState, Decision, Incident, Known
 
@@ -133,6 +134,7 @@ def _back(
 
 def _open(each: Group, places: Places) -> Change:
     lead = each.lead
+    owner = stated(lead.attributes)
     return Change(
         event="opened",
         incident_id=None,
@@ -143,7 +145,7 @@ def _open(each: Group, places: Places) -> Change:
         feed=places.feed_of(lead),
         dataset=lead.dataset,
         layer=lead.layer,
-        owner=_owner(lead),
+        owner=owner.name if owner else None,
         lead=key_of(lead),
         title=f"{lead.check_id}: {lead.message}",
         red=tuple(each.members),
@@ -230,11 +232,6 @@ def _change(
         red=tuple(results),
         why=why,
     )
-
-
-def _owner(result: CheckResult) -> str | None:
-    owner = result.attributes.get("owner")
-    return str(owner) if owner else None
 
 
 def _ids(results: list[CheckResult]) -> str:

@@ -58,6 +58,7 @@ class StatusPages:
                 self.config.environment,
                 now,
                 oldest_scan=self.config.scan.within,
+                volumes=self.config.volumes,
             )
             found = respond(path, asked, facts)
             assert found is not None  # noqa: S101 - it is a page

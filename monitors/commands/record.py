@@ -7,8 +7,10 @@ its text here, and a row in the outbox for every channel that takes it. Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import cache
 
 from monitors import log as logs
 from monitors.alert.explain import About, explain, over
@@ -19,6 +21,8 @@ from monitors.alert.routing import deliveries_for
 from monitors.alert.topics import JOBS
 from monitors.commands.evidence import Investigation, places_of
 from monitors.commands.runner import Runner
+from monitors.lineage import Lineage
+from monitors.owners import stated
 from monitors.results import Category, CheckResult, Layer, Severity, Status
 from monitors.store.incidents import Changed, Incidents
 from monitors.store.outbox import NewAlert, Outbox
@@ -33,25 +37,35 @@ def record_results(
     runner: Runner, store: Store, results: Sequence[CheckResult], executed_at: datetime
 ) -> None:
     """Append verdicts and what follows from them; commits. Nothing of it, or all of it."""
+    places = cache(lambda: places_of(runner))
+    results = with_owners(results, lambda: places().lineage)
     store.add_results(results, executed_at)
-    raise_alerts(runner, store, results)
+    _raise_alerts(runner, store, results, places)
     store.connection.commit()
 
 
-def raise_alerts(runner: Runner, store: Store, results: Collection[CheckResult]) -> None:
+def with_owners(
+    results: Sequence[CheckResult], lineage: Callable[[], Lineage]
+) -> list[CheckResult]:
+    """The same results; one that names no owner gets that of its dataset, where dbt knows it."""
+
+    def owned(result: CheckResult) -> CheckResult:
+        if stated(result.attributes) or not (owner := lineage().owner_of_relation(result.dataset)):
+            return result
+        return replace(result, attributes={**result.attributes, **owner.attributes})
+
+    return [owned(each) for each in results]
+
+
+def _raise_alerts(
+    runner: Runner, store: Store, results: Collection[CheckResult], places: Callable[[], Places]
+) -> None:
     """Flips, incidents and outbox rows of these verdicts, in the caller's transaction."""
     if not results:
         return
     now = runner.now()
     settings = runner.config.alerts
     incidents = Incidents(store.connection, runner.config.environment, runner.run_id)
-    lineage: list[Places] = []
-
-    def places() -> Places:
-        if not lineage:
-            lineage.append(places_of(runner))
-        return lineage[0]
-
     decider = Decider(results, settings.flapping, now, runner.run_id, places)
     changed = incidents.change(
         results,

@@ -27,7 +27,12 @@ def make_report(
     with connect(target, read_only=True) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         facts = facts_of(
-            connection, config.environment, now, days=days, oldest_scan=config.scan.within
+            connection,
+            config.environment,
+            now,
+            days=days,
+            oldest_scan=config.scan.within,
+            volumes=config.volumes,
         )
         try:
             return write_report(facts, wanted)

@@ -36,9 +36,10 @@ def attributes_of(node: Node, lineage: Lineage) -> dict[str, Any]:
     unique_id = node["unique_id"]
     meta = meta_of(node)
     exposures = lineage.exposures_of(unique_id)
+    owner = lineage.owner(unique_id)
     found: dict[str, Any] = {
         "unique_id": unique_id,
-        "owner": lineage.owner(unique_id),
+        **(owner.attributes if owner else {}),
         "parents": list(lineage.parents(unique_id)),
         "exposures": [each.as_dict() for each in exposures[:MOST_EXPOSURES]],
         "exposures_more": max(len(exposures) - MOST_EXPOSURES, 0),

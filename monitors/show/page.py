@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from monitors.config_volumes import Volume
 from monitors.show import page_api, page_render
 from monitors.show.page_views import Facts
 from monitors.store.history import History
@@ -48,10 +49,12 @@ def facts_of(
     *,
     days: int = DAYS,
     oldest_scan: timedelta | None = None,
+    volumes: Mapping[str, Volume] | None = None,
 ) -> Facts:
     """What the pages are made from; read when it is asked for, by whoever may select.
 
     `oldest_scan`: a last scan older than that makes the whole untrustworthy (`scan: within:`).
+    `volumes`: those of rampart.yml, for the words at their charts.
     """
     return Facts(
         Pages(connection, environment),
@@ -60,6 +63,7 @@ def facts_of(
         now,
         days,
         oldest_scan,
+        volumes or {},
     )
 
 
@@ -87,7 +91,7 @@ def unavailable(environment: str, now: datetime, *, as_json: bool = False) -> Re
     said = "The store cannot be read; the log of `rampart serve` says why."
     if as_json:
         return Response(UNAVAILABLE, JSON, page_api.as_bytes({"error": said}))
-    text = page_render.notice(environment, now, "Nobody can say now.", said)
+    text = page_render.notice(environment, now, {}, "Nobody can say now.", said)
     return Response(UNAVAILABLE, HTML, text.encode())
 
 
@@ -98,18 +102,18 @@ def _overview(facts: Facts, _rest: str, query: Mapping[str, str]) -> Response:
     return _html(page_render.overview(facts, query))
 
 
-def _dataset(facts: Facts, name: str, _query: Mapping[str, str]) -> Response:
+def _dataset(facts: Facts, name: str, query: Mapping[str, str]) -> Response:
     view = facts.dataset(name)
     if view is None:
-        return _nothing(facts, f"No check of the last days speaks of a dataset `{name}`.")
-    return _html(page_render.dataset(facts, view))
+        return _nothing(facts, query, f"No check of the last days speaks of a dataset `{name}`.")
+    return _html(page_render.dataset(facts, view, query))
 
 
-def _incident(facts: Facts, number: str, _query: Mapping[str, str]) -> Response:
+def _incident(facts: Facts, number: str, query: Mapping[str, str]) -> Response:
     view = facts.incident(_number(number))
     if view is None:
-        return _nothing(facts, f"There is no incident `{number}` in this environment.")
-    return _html(page_render.incident(facts, view))
+        return _nothing(facts, query, f"There is no incident `{number}` in this environment.")
+    return _html(page_render.incident(facts, view, query))
 
 
 # -------------------------------------------------------------------- the same as JSON
@@ -121,7 +125,7 @@ def _api_status(facts: Facts, _rest: str, _query: Mapping[str, str]) -> Response
 
 def _api_datasets(facts: Facts, _rest: str, query: Mapping[str, str]) -> Response:
     wanted = {name: query.get(name, "") for name in page_render.FILTERS}
-    rows = page_render.overview_values(facts, wanted)["shown"]
+    rows = [row for row in facts.rows if page_render.fits(row, wanted)]
     return _json(page_api.datasets(facts, rows))
 
 
@@ -129,18 +133,18 @@ def _api_dataset(facts: Facts, name: str, _query: Mapping[str, str]) -> Response
     view = facts.dataset(name)
     if view is None:
         return _json({"error": f"no dataset `{name}`"}, 404)
-    return _json(page_api.dataset(view))
+    return _json(page_api.dataset(facts, view))
 
 
 def _api_incidents(facts: Facts, _rest: str, _query: Mapping[str, str]) -> Response:
-    return _json([page_api.incident_row(each) for each in facts.recent_incidents])
+    return _json([page_api.incident_row(facts, each) for each in facts.recent_incidents])
 
 
 def _api_incident(facts: Facts, number: str, _query: Mapping[str, str]) -> Response:
     view = facts.incident(_number(number))
     if view is None:
         return _json({"error": f"no incident `{number}`"}, 404)
-    return _json(page_api.incident(view))
+    return _json(page_api.incident(facts, view))
 
 
 def _api_runs(facts: Facts, _rest: str, _query: Mapping[str, str]) -> Response:
@@ -188,5 +192,6 @@ def _json(value: Any, status: int = 200) -> Response:
     return Response(status, JSON, page_api.as_bytes(value))
 
 
-def _nothing(facts: Facts, line: str) -> Response:
-    return _html(page_render.notice(facts.environment, facts.now, "Nothing there.", line), 404)
+def _nothing(facts: Facts, query: Mapping[str, str], line: str) -> Response:
+    said = page_render.notice(facts.environment, facts.now, query, "Nothing there.", line)
+    return _html(said, 404)

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import Any
 
+from monitors.owners import Owner
 from monitors.show.page_state import DatasetRow
 from monitors.show.page_views import CheckRow, DatasetView, Facts, IncidentView
 from monitors.store.incidents import Incident
@@ -23,7 +24,7 @@ def status(facts: Facts) -> dict[str, Any]:
         "at": facts.now,
         "state": facts.answer.state,
         "headline": facts.answer.headline,
-        "lines": facts.answer.lines,
+        "lines": [line.text for line in facts.answer.lines],
         "in_doubt": [row.name for row in facts.answer.in_doubt],
         "checks": facts.counts,
         "scores": facts.scores,
@@ -37,7 +38,7 @@ def datasets(facts: Facts, rows: Sequence[DatasetRow]) -> list[dict[str, Any]]:
     return [_dataset_row(row) for row in rows]
 
 
-def dataset(view: DatasetView) -> dict[str, Any]:
+def dataset(facts: Facts, view: DatasetView) -> dict[str, Any]:
     return {
         **_dataset_row(view.row),
         "feeds": view.feeds,
@@ -53,32 +54,38 @@ def dataset(view: DatasetView) -> dict[str, Any]:
                 "feed": each.feed,
                 "limit": each.limit,
                 "rates": each.rates,
-                "reasons": each.reasons,
+                "reasons": [
+                    {
+                        **asdict(row.reason),
+                        "per_day": {str(day): rows for day, rows in row.reason.per_day.items()},
+                    }
+                    for row in each.reasons
+                ],
                 "is_unread": each.is_unread,
             }
             for each in view.quarantine
         ],
         "scd2_integrity": view.integrity,
-        "incidents": [incident_row(each) for each in view.incidents],
+        "incidents": [incident_row(facts, each) for each in view.incidents],
         "feed_runs": view.feed_runs,
     }
 
 
-def incident(view: IncidentView) -> dict[str, Any]:
+def incident(facts: Facts, view: IncidentView) -> dict[str, Any]:
     return {
-        **incident_row(view.incident),
+        **incident_row(facts, view.incident),
         "checks": view.checks,
         "events": view.events,
         "message": view.message,
     }
 
 
-def incident_row(each: Incident) -> dict[str, Any]:
+def incident_row(facts: Facts, each: Incident) -> dict[str, Any]:
     names = (
-        "incident_id", "kind", "severity", "state", "title", "feed", "dataset", "layer", "owner",
+        "incident_id", "kind", "severity", "state", "title", "feed", "dataset", "layer",
         "lead_check_id", "opened_at", "changed_at", "snoozed_until", "resolved_at", "resolved_by",
     )  # fmt: skip
-    return {name: getattr(each, name) for name in names}
+    return {name: getattr(each, name) for name in names} | _owner(facts.owner_of(each))
 
 
 def muted(facts: Facts) -> list[dict[str, Any]]:
@@ -95,12 +102,19 @@ def _dataset_row(row: DatasetRow) -> dict[str, Any]:
         "name": row.name,
         "status": row.word,
         "layer": row.layer,
-        "owner": row.owner or None,
+        **_owner(row.owner),
         "checks": row.counts,
         "note": row.note or None,
         "judged_at": row.judged_at,
         "since": row.since,
         "scans": [None if rank is None else WORDS[rank] for rank in row.ranks],
+    }
+
+
+def _owner(owner: Owner | None) -> dict[str, Any]:
+    return {
+        "owner": owner.name if owner else None,
+        "owner_is_reader": owner.is_reader if owner else None,
     }
 
 

@@ -7,9 +7,9 @@ told by shape as well as by colour: the height of a bar, filled or hollow, broke
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby, pairwise
 
 from monitors.results import number_text
@@ -43,6 +43,15 @@ class Spark:
     band: str
     red: str
     last: tuple[float, float] | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DayBars:
+    """A bar for each day with rows, in the room of a sparkline: lines of this thickness."""
+
+    bars: str
+    thick: float
     text: str
 
 
@@ -183,8 +192,13 @@ def _bounds_band(history: CheckHistory, across: _Scale, up: _Scale, low: float, 
 # -------------------------------------------------------------------- charts with axes
 
 
-def volume(buckets: Sequence[Bucket], every: str, periods: Sequence[BadPeriod]) -> Chart | None:
-    """Rows per bucket, what was expected, alarms; None with fewer than two buckets."""
+def volume(
+    buckets: Sequence[Bucket], every: str, periods: Sequence[BadPeriod], label: str
+) -> Chart | None:
+    """Rows per bucket, what was expected, alarms; None with fewer than two buckets.
+
+    `label`: which rows are counted, per what.
+    """
     if len(buckets) < 2:
         return None
     length = timedelta(hours=1) if every == "hour" else timedelta(days=1)
@@ -229,7 +243,7 @@ def volume(buckets: Sequence[Bucket], every: str, periods: Sequence[BadPeriod]) 
         y_ticks=_y_ticks(top * 1.05, up),
         x_ticks=_x_ticks(first, last, across),
         text=(
-            f"rows per {every}, {len(buckets)} {every}s: {counts[-1]:,.0f} in the latest,"
+            f"{label}, {len(buckets)} {every}s: {counts[-1]:,.0f} in the latest,"
             f" between {min(counts):,.0f} and {max(counts):,.0f};"
             f" {len(alarms)} {'alarm' if len(alarms) == 1 else 'alarms'}"
         ),
@@ -274,6 +288,26 @@ def quarantine(rates: Sequence[Rate], limit: float | None) -> Chart | None:
             f" latest {_rate_text(rates[-1])}"
         ),
     )  # fmt: skip
+
+
+def day_bars(per_day: Mapping[date, int], first: date, last: date, top: int) -> DayBars:
+    """Rows per day from `first` to `last`; `top`: how many fill the height."""
+    width, height = SPARK
+    days = (last - first).days + 1
+    room = (width - 2) / days
+    thick = max(min(room * 0.7, 9.0), 0.6)
+    base = height - 2
+    bars = []
+    for day, rows in sorted(per_day.items()):
+        if first <= day <= last and rows:
+            x = 1 + room * ((day - first).days + 0.5)
+            # one row among thousands can still be seen
+            tall = max((base - 1) * min(rows / top, 1.0), 1.5)
+            bars.append(f"M{_n(x)} {base}v{_n(-tall)}")
+    worst = max(per_day, key=lambda day: (per_day[day], day), default=None)
+    said = f"; most on {worst}: {per_day[worst]:,}" if worst else ""
+    text = f"rows per day from {first} to {last}, on {len(bars)} days{said}"
+    return DayBars("".join(bars), round(thick, 1), text)
 
 
 def _alarm_text(bucket: Bucket, every: str) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -19,12 +19,14 @@ from markupsafe import Markup, escape
 
 from monitors.results import Layer, bounds_text, number_text
 from monitors.show import page_charts
-from monitors.show.page_state import counts_text
+from monitors.show.page_state import DatasetRow, counts_text
 from monitors.show.page_views import DatasetView, Facts, IncidentView
 from monitors.store.pages import RED, WORDS, CheckNow, FeedRun, RunNow
 
 FILTERS = ("q", "state", "owner", "layer")
-"""What the form over the datasets sends."""
+"""What the form over the datasets narrows them by."""
+KEPT = (*FILTERS, "days")
+"""What goes along from page to page."""
 
 
 class Links(Protocol):
@@ -33,24 +35,44 @@ class Links(Protocol):
     @property
     def home(self) -> str | None: ...
 
+    @property
+    def unfiltered(self) -> str | None: ...
+
     def dataset(self, name: str) -> str | None: ...
+
+    def check(self, check: CheckNow) -> str | None: ...
 
     def incident(self, incident_id: int) -> str | None: ...
 
 
 class SiteLinks:
-    """Pages of a server."""
+    """Pages of a server. What a reader filtered by goes along, so that the way back knows it."""
 
-    home = "/"
+    def __init__(self, query: Mapping[str, str]) -> None:
+        self._all = _query({name: query.get(name, "") for name in KEPT})
+        self._window = _query({"days": query.get("days", "")})
+
+    @property
+    def home(self) -> str:
+        return f"/{self._all}"
+
+    @property
+    def unfiltered(self) -> str:
+        return f"/{self._window}"
 
     def dataset(self, name: str) -> str:
-        return f"/dataset/{quote(name, safe='')}"
+        return f"/dataset/{quote(name, safe='')}{self._all}"
+
+    def check(self, check: CheckNow) -> str:
+        return f"{self.dataset(check.dataset)}#{anchor_of(check)}"
 
     def incident(self, incident_id: int) -> str:
-        return f"/incidents/{incident_id}"
+        return f"/incidents/{incident_id}{self._all}"
 
 
-SITE = SiteLinks()
+def _query(values: Mapping[str, str]) -> str:
+    said = urlencode({name: value for name, value in values.items() if value})
+    return f"?{said}" if said else ""
 
 
 # -------------------------------------------------------------------- pages
@@ -58,25 +80,27 @@ SITE = SiteLinks()
 
 def overview(facts: Facts, query: Mapping[str, str]) -> str:
     """The page at `/`; the query filters it, for readers without script."""
-    wanted = {name: query.get(name, "") for name in FILTERS}
-    return _page("overview.html", facts, title=title_of(facts), **overview_values(facts, wanted))
+    values = overview_values(facts, {name: query.get(name, "") for name in KEPT})
+    return _page("overview.html", facts, query, title=title_of(facts), **values)
 
 
-def dataset(facts: Facts, view: DatasetView) -> str:
+def dataset(facts: Facts, view: DatasetView, query: Mapping[str, str]) -> str:
     title = f"{view.row.word}: {view.row.name}"
-    return _page("dataset.html", facts, title=title, view=view, level=1)
+    return _page("dataset.html", facts, query, title=title, view=view, level=1)
 
 
-def incident(facts: Facts, view: IncidentView) -> str:
+def incident(facts: Facts, view: IncidentView, query: Mapping[str, str]) -> str:
     title = f"Incident {view.incident.incident_id}: {view.incident.title}"
-    return _page("incident.html", facts, title=title, view=view, level=1)
+    return _page("incident.html", facts, query, title=title, view=view, level=1)
 
 
-def notice(environment: str, now: datetime, headline: str, *lines: str) -> str:
+def notice(
+    environment: str, now: datetime, query: Mapping[str, str], headline: str, *lines: str
+) -> str:
     """A page that says one thing: not found, or no database."""
     return render(
         "notice.html", title=headline, headline=headline, lines=lines, environment=environment,
-        now=now, links=SITE,
+        now=now, links=SiteLinks(query),
     )  # fmt: skip
 
 
@@ -87,13 +111,13 @@ def title_of(facts: Facts) -> str:
 def overview_values(facts: Facts, wanted: Mapping[str, str]) -> dict[str, Any]:
     """What `_overview.html` wants; `wanted`: what the form said."""
     rows = facts.rows
-    owners = sorted({name for row in rows for name in row.owner.split(", ") if name})
+    owners = sorted({name for row in rows for name in _owners(row)})
     states = ["red", "not pass", *(word for word in WORDS if any(r.word == word for r in rows))]
     layers = [each.value for each in Layer if any(row.layer == each.value for row in rows)]
     return {
         "answer": facts.answer,
         "rows": rows,
-        "shown": [row for row in rows if _fits(row, wanted)],
+        "shown": {row.name for row in rows if fits(row, wanted)},
         "wanted": wanted,
         "filters": (("state", "State", states), ("owner", "Owner", owners),
                     ("layer", "Layer", layers)),
@@ -106,7 +130,8 @@ def overview_values(facts: Facts, wanted: Mapping[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _fits(row: Any, wanted: Mapping[str, str]) -> bool:
+def fits(row: DatasetRow, wanted: Mapping[str, str]) -> bool:
+    """Whether a dataset is one of those that the form asked for; `wanted` has all of FILTERS."""
     state, owner, layer = wanted["state"], wanted["owner"], wanted["layer"]
     if state and not (
         row.word == state
@@ -114,16 +139,20 @@ def _fits(row: Any, wanted: Mapping[str, str]) -> bool:
         or (state == "not pass" and row.word != "pass")
     ):
         return False
-    if (owner and owner not in row.owner.split(", ")) or (layer and layer != row.layer):
+    if (owner and owner not in _owners(row)) or (layer and layer != row.layer):
         return False
-    text = f"{row.name} {row.note} {row.owner}".lower()
+    text = " ".join((row.name, row.note, *_owners(row))).lower()
     return all(word in text for word in wanted["q"].lower().split())
 
 
-def _page(template: str, facts: Facts, **values: Any) -> str:
+def _owners(row: DatasetRow) -> list[str]:
+    return row.owner.name.split(", ") if row.owner else []
+
+
+def _page(template: str, facts: Facts, query: Mapping[str, str], **values: Any) -> str:
     return render(
-        template, environment=facts.environment, now=facts.now, days=facts.days, links=SITE,
-        **values,
+        template, environment=facts.environment, now=facts.now, days=facts.days,
+        links=SiteLinks(query), owner_of=facts.owner_of, **values,
     )  # fmt: skip
 
 
@@ -191,6 +220,7 @@ def templates() -> Environment:
         "bounds": _bounds,
         "took": _took,
         "ended": _ended,
+        "anchor": anchor_of,
         "short": lambda text, room: text if len(text) <= room else f"{text[: room - 1]}…",
         "code": _code,
         "breaks": _breaks,
@@ -199,6 +229,12 @@ def templates() -> Environment:
     found.tests["web"] = is_web
     found.globals |= {"strip_of": page_charts.strip, "counts_text": counts_text}
     return found
+
+
+def anchor_of(check: CheckNow) -> str:
+    """Where its line stands; ids are made of whatever somebody wrote, so that it is a hash."""
+    said = f"{check.check_id}\0{check.segment}".encode()
+    return f"c{hashlib.sha256(said).hexdigest()[:10]}"
 
 
 def is_web(url: object) -> bool:

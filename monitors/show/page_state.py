@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from monitors.health import Health
+from monitors.health import NAMED, Health
+from monitors.owners import Owner, decided
 from monitors.results import Layer
+from monitors.show.page_claims import Claimed, claimed
 from monitors.store.history import Mute
 from monitors.store.pages import RED, WORDS, CheckNow, Strip
 
@@ -48,10 +50,10 @@ class DatasetRow:
     name: str
     word: str
     layer: str
-    owner: str
+    owner: Owner | None
     counts: Mapping[str, int]
-    note: str
-    """Why it is what it is: the message of its worst check; empty when all pass."""
+    cause: Claimed | None
+    """Why it is what it is: what its worst check says; None when all pass."""
     judged_at: datetime
     since: datetime | None
     """Since when its worst check is what it is, where that is known."""
@@ -65,8 +67,29 @@ class DatasetRow:
         return self.word in RED
 
     @property
+    def note(self) -> str:
+        """Its cause in words; empty when all pass."""
+        return self.cause.text if self.cause else ""
+
+    @property
     def rank(self) -> int:
         return WORDS.index(self.word)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence beside the answer, and the checks that it names; `more`: so many it does not."""
+
+    said: str
+    named: tuple[CheckNow, ...] = ()
+    more: int = 0
+
+    @property
+    def text(self) -> str:
+        if not self.named:
+            return self.said
+        more = f" and {self.more:,} more" if self.more else ""
+        return f"{self.said}: {', '.join(check.check_id for check in self.named)}{more}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +98,7 @@ class Answer:
 
     state: State
     headline: str
-    lines: tuple[str, ...]
+    lines: tuple[Line, ...]
     in_doubt: tuple[DatasetRow, ...]
 
 
@@ -85,10 +108,37 @@ class Grouped:
 
     own: tuple[CheckNow, ...]
     related: tuple[CheckNow, ...]
+    feeds: frozenset[str] = frozenset()
+    """Every feed there is."""
 
     @property
     def all(self) -> tuple[CheckNow, ...]:
         return self.own + self.related
+
+    @property
+    def owner(self) -> Owner | None:
+        """Of the dataset, by all that its own checks say."""
+        return decided(owner_of(check) for check in self.own)
+
+    def is_own(self, check: CheckNow) -> bool:
+        return check.dataset == self.own[0].dataset
+
+    def because_of(self, check: CheckNow) -> str:
+        """Why a check that is not its own counts here; empty for its own."""
+        if self.is_own(check):
+            return ""
+        feed = feed_of(check)
+        return f"its feed {feed}" if feed in self.feeds else check.dataset
+
+
+def owner_of(check: CheckNow) -> Owner | None:
+    """The owner that a check names."""
+    return Owner(check.owner, bool(check.owner_reads)) if check.owner else None
+
+
+def feed_of(check: CheckNow) -> str:
+    """The feed that a check is about, if there is one of that name: its id begins with it."""
+    return check.check_id.split(".", 1)[0]
 
 
 def is_quality_model(dataset: str) -> bool:
@@ -119,14 +169,14 @@ def grouped(
     related: dict[str, list[CheckNow]] = {}
     for check in checks:
         if is_quality_model(check.dataset) and check.suite_name != "dbt":
-            feed = check.check_id.split(".", 1)[0]
             for dataset in {
                 **of_suite.get(check.suite_name, {}),
-                **dict.fromkeys(of_feed.get(feed, ())),
+                **dict.fromkeys(of_feed.get(feed_of(check), ())),
             }:
                 related.setdefault(dataset, []).append(check)
+    known = frozenset(feed for names in (feeds or {}).values() for feed in names)
     return {
-        dataset: Grouped(tuple(found), tuple(related.get(dataset, ())))
+        dataset: Grouped(tuple(found), tuple(related.get(dataset, ())), known)
         for dataset, found in own.items()
     }
 
@@ -178,17 +228,14 @@ def _row(
     words = [word_of(check, mutes) for check in group.all]
     word = worst_of(words)
     leading = [check for check, said in zip(group.all, words, strict=True) if said == word]
-    lead = min(leading, key=lambda check: (_severity(check), check.check_id))
-    owners = sorted({check.owner for check in group.own if check.owner})
-    layers = Counter(check.layer for check in group.own)
-    order = [each.value for each in Layer]
+    lead = min(leading, key=lambda each: (_severity(each), not group.is_own(each), each.check_id))
     return DatasetRow(
         name=name,
         word=word,
-        layer=max(layers, key=lambda layer: (layers[layer], order.index(layer))),
-        owner=", ".join(owners),
+        layer=layer_of(group.own),
+        owner=group.owner,
         counts=counted(words),
-        note="" if word == "pass" else f"{lead.check_name}: {lead.message}",
+        cause=None if word == "pass" else claimed(lead, word, group.because_of(lead)),
         judged_at=max(check.executed_at for check in group.all),
         since=lead.changed_at if word in RED and lead.is_red else None,
         # places count from the newest scan
@@ -202,6 +249,13 @@ def _row(
     )
 
 
+def layer_of(own: Sequence[CheckNow]) -> str:
+    """The layer of a dataset: that of most of its own checks."""
+    layers = Counter(check.layer for check in own)
+    order = [each.value for each in Layer]
+    return max(layers, key=lambda layer: (layers[layer], order.index(layer)))
+
+
 def _severity(check: CheckNow) -> int:
     return ("critical", "high", "medium", "low").index(check.severity)
 
@@ -212,20 +266,20 @@ def _severity(check: CheckNow) -> int:
 def answer_of(
     health: Health,
     rows: Sequence[DatasetRow],
-    checks: Mapping[str, int],
+    checks: Mapping[str, Sequence[CheckNow]],
     *,
     has_scanned: bool,
     is_late: bool = False,
 ) -> Answer:
-    """From the health of the whole; `checks`: {word: how many checks are shown as it}.
+    """From the health of the whole; `checks`: {word: those that are shown as it}.
 
     `is_late`: the last scan is older than it may be, so that nobody knows what came since.
     """
     in_doubt = tuple(row for row in rows if row.is_red and not row.is_told_elsewhere)
     if not has_scanned:
         lines = (
-            "No scan has been completed yet.",
-            "`rampart run` loads, builds and scans; the first scan fills this page.",
+            Line("No scan has been completed yet."),
+            Line("`rampart run` loads, builds and scans; the first scan fills this page."),
         )
         return Answer("unknown", "Nobody can say yet.", lines, in_doubt)
     state: State = health.state
@@ -240,7 +294,7 @@ def answer_of(
         sure = set(checks) <= {"pass"}
         headline = "Yes. Every check holds." if sure else "Yes. Nothing is red."
         return Answer(state, headline, notes, in_doubt)
-    reasons = tuple(_sentence(reason) for reason in health.reasons)
+    reasons = tuple(Line(_sentence(reason)) for reason in health.reasons)
     if state == "down":
         silent = is_late and not in_doubt
         headline = "No. Nobody has looked lately." if silent else "No. Do not use them yet."
@@ -251,16 +305,27 @@ def answer_of(
     return Answer(state, headline, (*reasons, *notes), in_doubt)
 
 
-def _notes(checks: Mapping[str, int]) -> Iterable[str]:
-    if number := checks.get("blind"):
-        they = "it" if number == 1 else "they"
-        yield f"{_checks(number)} blind: with this little history {they} could not have failed."
-    if number := checks.get("muted"):
-        yield f"{_checks(number)} red but muted; until when and why stands below."
-    if number := checks.get("warn"):
-        yield f"{_checks(number)} at warn: the claim holds, but not comfortably."
-    if number := checks.get("blocked"):
-        yield f"{_checks(number)} blocked by a failed parent."
+def _notes(checks: Mapping[str, Sequence[CheckNow]]) -> Iterable[Line]:
+    """What stands beside the answer, although nobody counts it as red."""
+    if found := checks.get("blind"):
+        they = "it" if len(found) == 1 else "they"
+        why = f"with this little history {they} could not have failed"
+        yield _naming(f"{_checks(len(found))} blind ({why})", found)
+    if found := checks.get("muted"):
+        why = "until when and why stands below"
+        yield _naming(f"{_checks(len(found))} red but muted ({why})", found)
+    if found := checks.get("warn"):
+        why = "the claim holds, but not comfortably"
+        yield _naming(f"{_checks(len(found))} at warn ({why})", found)
+    if found := checks.get("blocked"):
+        yield _naming(f"{_checks(len(found))} blocked by a failed parent", found)
+
+
+def _naming(said: str, checks: Sequence[CheckNow]) -> Line:
+    """A few by name, the most severe first; the segments of a check are one."""
+    one_each = {check.check_id: check for check in reversed(checks)}
+    found = sorted(one_each.values(), key=lambda each: (_severity(each), each.check_id))
+    return Line(said, tuple(found[:NAMED]), max(len(found) - NAMED, 0))
 
 
 def _checks(number: int) -> str:

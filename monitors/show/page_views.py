@@ -8,15 +8,22 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from monitors.config_volumes import Volume
 from monitors.health import health_of
+from monitors.owners import Owner, of_incident
 from monitors.show import page_charts as charts
+from monitors.show.page_claims import Claimed, claimed
+from monitors.show.page_counts import Counting, counting
+from monitors.show.page_quarantine import QuarantineView, read_quarantine
 from monitors.show.page_state import (
     Answer,
     DatasetRow,
     Grouped,
+    Line,
     answer_of,
-    counted,
     grouped,
+    layer_of,
+    owner_of,
     rows_of,
     word_of,
 )
@@ -29,8 +36,6 @@ from monitors.store.pages import (
     FeedRun,
     Integrity,
     Pages,
-    Rate,
-    Reason,
     RunNow,
     Scan,
     SegmentVerdict,
@@ -40,8 +45,6 @@ RUNS = 15
 SEGMENTS = 4
 BUCKETS = {"day": 400, "hour": 24 * 14}
 """So many buckets a volume chart shows at most."""
-LOADS = 40
-REASONS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class CheckRow:
     mute: Mute | None
     history: CheckHistory | None
     spark: charts.Spark | None
+    said: Claimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +73,12 @@ class VolumeView:
     """The volume of one segment; the whole has the segment ''."""
 
     verdict: SegmentVerdict
+    counting: Counting
     chart: charts.Chart | None
     every: str
     timezone: str
     latest: tuple[Any, ...]
     """The latest buckets, the newest first, as a table."""
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantineView:
-    """What was rejected of a feed."""
-
-    feed: str
-    rates: tuple[Rate, ...]
-    reasons: tuple[Reason, ...]
-    chart: charts.Chart | None
-    limit: float | None
-    is_unread: bool = False
-    """It takes longer than a page may: nothing is known, which is not the same as nothing."""
-
-    @property
-    def is_worth_a_look(self) -> bool:
-        return bool(self.rates or self.reasons or self.is_unread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +105,8 @@ class IncidentView:
     incident: Incident
     checks: tuple[IncidentCheck, ...]
     events: tuple[Event, ...]
+    said: Mapping[tuple[str, str], Claimed]
+    """{(check_id, segment): what it says now} of those that reported of late."""
 
     @property
     def message(self) -> Mapping[str, Any]:
@@ -133,6 +123,8 @@ class Facts:
     now: datetime
     days: int
     oldest_scan: timedelta | None = None
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
+    """`volumes:` of rampart.yml."""
     _quarantine: dict[str, QuarantineView] = field(default_factory=dict)
 
     @property
@@ -153,6 +145,10 @@ class Facts:
     @cached_property
     def checks(self) -> list[CheckNow]:
         return self.pages.checks() if self.is_there else []
+
+    @cached_property
+    def _checks_by_key(self) -> dict[tuple[str, str], CheckNow]:
+        return {(check.check_id, check.segment): check for check in self.checks}
 
     @cached_property
     def mutes(self) -> dict[str, Mute]:
@@ -180,17 +176,27 @@ class Facts:
         return rows_of(self.groups, self.mutes, strips, len(runs))
 
     @cached_property
+    def checks_by_word(self) -> dict[str, list[CheckNow]]:
+        found: dict[str, list[CheckNow]] = {}
+        for check in self.checks:
+            found.setdefault(word_of(check, self.mutes), []).append(check)
+        return found
+
+    @property
     def counts(self) -> dict[str, int]:
-        """{word: how many checks}."""
-        return counted(word_of(check, self.mutes) for check in self.checks)
+        """{word: how many checks}, worst first."""
+        found = self.checks_by_word
+        return {word: len(found[word]) for word in WORDS if word in found}
 
     @cached_property
     def answer(self) -> Answer:
         if not self.is_there:
             lines = (
-                "The store is not there yet, or of an older version.",
-                "Every command that writes brings it up to date: `rampart run`, or"
-                " `rampart db migrate`.",
+                Line("The store is not there yet, or of an older version."),
+                Line(
+                    "Every command that writes brings it up to date: `rampart run`, or"
+                    " `rampart db migrate`."
+                ),
             )
             return Answer("unknown", "Nobody can say yet.", lines, ())
         facts = self.incidents.health_facts()
@@ -201,7 +207,7 @@ class Facts:
         return answer_of(
             health,
             self.rows,
-            self.counts,
+            self.checks_by_word,
             has_scanned=last is not None,
             is_late=last is not None and oldest is not None and self.now - last > oldest,
         )
@@ -275,8 +281,8 @@ class Facts:
         has_chains = any(check.metric_name == "integrity_score" for check in group.own)
         return DatasetView(
             row=self._row(name, group),
-            checks=self._rows(group.own, histories),
-            related=self._rows(group.related, histories),
+            checks=self._rows(group, group.own, histories),
+            related=self._rows(group, group.related, histories),
             volumes=volumes,
             more_segments=more,
             periods=tuple(self._periods_of(name)) if volumes else (),
@@ -314,33 +320,31 @@ class Facts:
 
     def quarantine(self, feed: str) -> QuarantineView:
         if feed not in self._quarantine:
-            self._quarantine[feed] = self._read_quarantine(feed)
+            self._quarantine[feed] = read_quarantine(
+                self.pages, feed, self.since, self.now, self._rate_limit(feed)
+            )
         return self._quarantine[feed]
 
-    def _read_quarantine(self, feed: str) -> QuarantineView:
-        limits = [
-            check.expected_max
-            for check in self.checks
-            if check.check_id == f"{feed}.quarantine_rate"
-        ]
-        limit = limits[0] if limits else None
-        try:
-            rates = self.pages.quarantine_rates(feed, LOADS)
-            reasons = self.pages.quarantine_reasons(feed, self.since, REASONS)
-        except TimeoutError:
-            return QuarantineView(feed, (), (), None, limit, is_unread=True)
-        chart = charts.quarantine(rates, limit)
-        return QuarantineView(feed, tuple(rates), tuple(reasons), chart, limit)
+    def _rate_limit(self, feed: str) -> float | None:
+        """What its check of the quarantine rate allows."""
+        wanted = f"{feed}.quarantine_rate"
+        limits = (each.expected_max for each in self.checks if each.check_id == wanted)
+        return next(limits, None)
 
     def _rows(
-        self, checks: Sequence[CheckNow], histories: Mapping[tuple[str, str], CheckHistory]
+        self,
+        group: Grouped,
+        checks: Sequence[CheckNow],
+        histories: Mapping[tuple[str, str], CheckHistory],
     ) -> tuple[CheckRow, ...]:
         rows = []
         for check in checks:
             history = histories.get((check.check_id, check.segment))
             drawn = charts.spark(history, self.since, self.now) if history else None
             word = word_of(check, self.mutes)
-            rows.append(CheckRow(check, word, self.mutes.get(check.check_id), history, drawn))
+            said = claimed(check, word, group.because_of(check))
+            mute = self.mutes.get(check.check_id)
+            rows.append(CheckRow(check, word, mute, history, drawn, said))
         return tuple(sorted(rows, key=lambda row: (WORDS.index(row.word), row.check.check_id)))
 
     def _volumes(self, name: str) -> tuple[tuple[VolumeView, ...], int]:
@@ -360,9 +364,16 @@ class Facts:
                 for period in self._periods_of(name)
                 if period.segment in (None, verdict.segment)
             ]
-            chart = charts.volume(mine, series.every, periods)
+            said = counting(
+                series,
+                self.volumes.get(name),
+                layer_of(self.groups[name].own),
+                is_raw=name in self._feeds.values(),
+                segment=verdict.segment,
+            )
+            chart = charts.volume(mine, series.every, periods, said.label)
             latest = tuple(reversed(mine[-14:]))
-            views.append(VolumeView(verdict, chart, series.every, series.timezone, latest))
+            views.append(VolumeView(verdict, said, chart, series.every, series.timezone, latest))
         return tuple(views), len(verdicts) - len(shown)
 
     def _periods_of(self, name: str) -> list[BadPeriod]:
@@ -378,16 +389,27 @@ class Facts:
 
     # ---------------------------------------------------------------- one incident
 
+    def owner_of(self, incident: Incident) -> Owner | None:
+        """Of its leading check or of its dataset: the same as stands at the dataset."""
+        group = self.groups.get(incident.dataset)
+        check = self._checks_by_key.get((incident.lead_check_id, incident.lead_segment))
+        lead = owner_of(check) if check else None
+        if lead is None and incident.owner:
+            lead = Owner(incident.owner)
+        return of_incident(lead, group.owner if group else None)
+
     def incident(self, incident_id: int) -> IncidentView | None:
         """None when there is none of that number in this environment."""
         found = self.incidents.get(incident_id) if self.is_there else None
         if found is None:
             return None
-        return IncidentView(
-            found,
-            tuple(self.incidents.checks(incident_id)),
-            tuple(self.incidents.events(incident_id)),
-        )
+        checks = tuple(self.incidents.checks(incident_id))
+        said = {
+            (each.check_id, each.segment): claimed(now, word_of(now, self.mutes))
+            for each in checks
+            if (now := self._checks_by_key.get((each.check_id, each.segment)))
+        }
+        return IncidentView(found, checks, tuple(self.incidents.events(incident_id)), said)
 
 
 def _rank(check: CheckNow) -> int:

@@ -12,6 +12,7 @@ from typing import IO
 
 from monitors.show import page_render
 from monitors.show.page_views import Facts
+from monitors.store.pages import CheckNow
 
 FILE = Path("target") / "rampart_report.html"
 BUDGET = 1_500_000
@@ -27,9 +28,13 @@ class FileLinks:
     datasets: dict[str, int] = field(default_factory=dict)
     incidents: set[int] = field(default_factory=set)
     home = None
+    unfiltered = None
 
     def dataset(self, name: str) -> str | None:
         return f"#d{self.datasets[name]}" if name in self.datasets else None
+
+    def check(self, check: CheckNow) -> str | None:
+        return f"#{page_render.anchor_of(check)}" if check.dataset in self.datasets else None
 
     def incident(self, incident_id: int) -> str | None:
         return f"#i{incident_id}" if incident_id in self.incidents else None
@@ -89,8 +94,9 @@ def _whole(facts: Facts, links: FileLinks, details: IO[str], left: str) -> Itera
         now=facts.now,
         days=facts.days,
         links=links,
+        owner_of=facts.owner_of,
         left=left,
-        **page_render.overview_values(facts, dict.fromkeys(page_render.FILTERS, "")),
+        **page_render.overview_values(facts, dict.fromkeys(page_render.KEPT, "")),
     )
     # what comes from data is escaped, so that the mark can stand there only once
     before, after = page.split(mark)
@@ -161,5 +167,5 @@ def _left_out(datasets: int, greens_fit: bool, unfit: int) -> str:
 
 def _render(template: str, facts: Facts, links: FileLinks, **values: object) -> str:
     return page_render.templates().get_template(template).render(
-        links=links, days=facts.days, **values
+        links=links, days=facts.days, owner_of=facts.owner_of, **values
     )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -32,7 +32,10 @@ PATIENCE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class CheckNow:
-    """What a check said last. `is_red`: after damping, as incidents see it."""
+    """What a check said last. `is_red`: after damping, as incidents see it.
+
+    `owner_reads`: nobody owns its dataset; `owner` is whoever owns a report that reads it.
+    """
 
     check_id: str
     segment: str
@@ -58,6 +61,7 @@ class CheckNow:
     data_timestamp: datetime | None
     run_id: str
     owner: str | None
+    owner_reads: bool
     matters: str | None
     what_to_do: str | None
     runbook: str | None
@@ -147,17 +151,24 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Rules that rejected rows together."""
+    """Rules that rejected rows together.
+
+    `per_day`: rows by the day on which they were loaded, in UTC, of days that have some.
+    """
 
     rules: str
     rows: int
     rows_open: int
     last_loaded_at: datetime
+    per_day: Mapping[date, int]
 
 
 @dataclass(frozen=True, slots=True)
 class RunNow:
-    """A run of any command. `ended_at` None: it runs, or it was killed."""
+    """A run of any command. `ended_at` None: it runs, or it was killed.
+
+    `rows_rejected` None: nobody counted them, as in a run that did not load, build and scan.
+    """
 
     run_id: str
     command: str
@@ -296,7 +307,10 @@ class Pages:
         rows = self._of_model(
             "ledger", "page_quarantine_reasons", feed=feed, since=since, limit=limit
         )
-        return [Reason(*row) for row in rows]
+        return [
+            Reason(rules, total, still_open, last, dict(zip(days, counts, strict=True)))
+            for rules, total, still_open, last, days, counts in rows
+        ]
 
     def runs(self, limit: int) -> list[RunNow]:
         """The newest first."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from html import escape
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -23,7 +25,17 @@ from monitors.store.roles import grant_roles
 from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
 from tests.alerting import Desk, verdict_of
-from tests.page_rows import NASTY, answer, api, nasty, orders, page, put_volume
+from tests.page_rows import (
+    NASTY,
+    answer,
+    api,
+    nasty,
+    orders,
+    page,
+    put_feed,
+    put_ledger,
+    put_volume,
+)
 
 DATASET = "facts.fact_orders"
 
@@ -87,6 +99,39 @@ def test_a_red_high_check_in_gold_is_a_no(desk: Desk) -> None:
     assert '<a href="/incidents/1">' in said
 
 
+def test_a_red_claim_is_said_not_to_hold(desk: Desk) -> None:
+    """On every screen where a red check is named: a claim alone would read as its opposite."""
+    name = "every document is there once"
+    desk.scan(orders(Status.FAIL, check_name=name), orders_b := verdict_of("b", Status.PASS))
+    texts = [page(desk, path) for path in ("/", f"/dataset/{DATASET}", "/incidents/1")]
+    texts.append(write(desk)[1])
+
+    for text in texts:
+        assert text.count(name) == text.count(f'<b class="fail">does not hold:</b> {name}') > 0
+    assert f">{orders_b.check_name}" in texts[1]
+    assert f"does not hold: {name}; value=7" in api(desk, "/api/datasets")[0]["note"]
+
+
+def test_a_red_feed_is_said_to_be_the_reason(desk: Desk) -> None:
+    """The rule stands: what is made from it is in doubt, but not by a check of its own."""
+    desk.scan(
+        orders(),
+        verdict_of("clicks.quarantine_rate", dataset="monitoring.quarantine_rates"),
+        verdict_of("clicks.rows", Status.PASS, dataset="clicks_raw.events", suite_name="dbt"),
+    )
+    put_feed(desk)
+    said = page(desk, "/")
+    why = (
+        'because of its feed clicks, where this <b class="fail">does not hold:</b>'
+        " clicks.quarantine_rate holds; value=7 (max 0)"
+    )
+
+    assert ["clicks_raw.events", "facts.fact_orders"] == api(desk, "/api/status")["in_doubt"]
+    assert 4 == said.count(why)  # at the top and in the table
+    assert why in page(desk, f"/dataset/{DATASET}")
+    assert "of its feed clicks" not in page(desk, "/dataset/monitoring.quarantine_rates")
+
+
 def test_a_medium_check_leaves_the_rest_to_be_trusted(desk: Desk) -> None:
     """Only what is in doubt is in doubt."""
     desk.scan(
@@ -114,8 +159,15 @@ def test_a_blind_check_is_no_pass(desk: Desk) -> None:
     desk.scan(orders(Status.BLIND, detectable_change=0.8), orders_b := verdict_of("b", Status.PASS))
     said = page(desk, f"/dataset/{DATASET}")
 
+    top = page(desk, "/")
+    _, text = write(desk)
+    anchor = re.findall(r'could not have failed\): <a href="(/dataset/[^#]*)#(c\w+)">', top)
+
     assert orders_b.dataset == DATASET
-    assert "Yes. Nothing is red." in page(desk, "/")
+    assert "Yes. Nothing is red." in top
+    assert [(f"/dataset/{DATASET}", anchor[0][1])] == anchor
+    assert f'<tr id="{anchor[0][1]}"><td><span class="st blind">' in said
+    assert 1 == text.count(f'href="#{anchor[0][1]}"') == text.count(f'id="{anchor[0][1]}"')
     assert "blind" == api(desk, "/api/datasets")[0]["status"]
     assert "smallest change it would have caught: 80%" in said
 
@@ -190,7 +242,26 @@ def test_filters_work_without_script(desk: Desk) -> None:
     assert ["facts.a"] == names(state="red") == names(owner="Ann") == names(layer="gold")
     assert ["facts.b"] == names(q="FACTS.B") == names(state="pass")
     assert [] == names(state="red", owner="Bob")
-    assert "No dataset fits." in page(desk, "/", q="nothing like it")
+    said = page(desk, "/", q="nothing like it", days="30")
+    assert '<p id="none" class="none-yet">No dataset fits. <a href="/?days=30">Show all</a>' in said
+    assert 2 == said.count("<tr hidden data-s=")
+
+
+def test_every_way_keeps_what_was_filtered_by(desk: Desk) -> None:
+    """There and back: search, state, owner, layer and window stay together, also in a 404."""
+    desk.scan(orders(Status.FAIL, layer=Layer.GOLD, attributes={"owner": "A & B"}))
+    query = {"q": "fact <b>", "state": "red", "owner": "A & B", "layer": "gold", "days": "30"}
+    kept = escape(f"?{urlencode(query)}")
+    for path in ("/", f"/dataset/{DATASET}", "/incidents/1", "/dataset/nope"):
+        said = answer(desk, path, **query, other="x").body.decode()
+        ways = re.findall(r'href="(/[^"#]*)', said)
+
+        assert [way for way in ways if not way.startswith("/api/")]
+        assert [] == [
+            way
+            for way in ways
+            if not (way.endswith(kept) or way.startswith("/api/") or way == "/?days=30")
+        ]
 
 
 def test_a_datasets_page_has_its_history(desk: Desk) -> None:
@@ -207,6 +278,43 @@ def test_a_datasets_page_has_its_history(desk: Desk) -> None:
     assert 'class="spark"' in page(desk, f"/dataset/{DATASET}")
 
 
+@pytest.mark.parametrize(
+    ("build", "loaded", "expected"),
+    [
+        ("succeeded", 100, 7),
+        ("failed", 100, None),
+        (None, 100, None),
+        ("succeeded", 0, None),
+    ],
+)
+def test_a_run_says_what_of_its_loads_was_rejected(
+    desk: Desk, build: str | None, loaded: int, expected: int | None
+) -> None:
+    """Where it loaded, built and scanned: else the numbers are of other loads, or of none."""
+    desk.clock.moment = datetime.now(timezone.utc)
+    rate = verdict_of("clicks.quarantine_rate", dataset="monitoring.quarantine_rates")
+    desk.scan(rate.with_counts(7.0, 100.0), verdict_of("crm.quarantine_rate").with_counts(3.0, 9.0))
+    ((run_id,),) = desk.rows("select run_id from monitoring.runs")
+    with connect(desk.target) as connection:
+        for pipeline, stage, status, written in (
+            ("clicks", "load", "succeeded", loaded),
+            ("dbt", "build", build, None),
+        ):
+            if status is not None:
+                connection.execute(
+                    "insert into monitoring.pipeline_logs (run_id, pipeline_name, stage,"
+                    " layer, status, rows_written) values (%s, %s, %s, 'bronze', %s, %s)",
+                    (run_id, pipeline, stage, status, written),
+                )
+        connection.commit()
+    (run,) = api(desk, "/api/runs")
+    said = page(desk, "/")
+
+    assert expected == run["rows_rejected"]
+    assert (expected is not None) is (">rejected</th>" in said)
+    assert (expected is not None) is ('<td class="num wide">7</td>' in said)
+
+
 def test_the_window_can_be_chosen(desk: Desk) -> None:
     """`days=` cuts the history."""
     for _ in range(3):
@@ -219,11 +327,16 @@ def test_the_window_can_be_chosen(desk: Desk) -> None:
 
 def test_a_volume_has_a_chart_and_a_table(desk: Desk) -> None:
     """Alarms with their cause; buckets that nobody judged are drawn, too."""
-    desk.scan(orders())
+    desk.settings["volumes"] = {DATASET: {"time": "ordered_at"}}
+    desk.scan(orders(layer=Layer.GOLD))
     put_volume(desk, DATASET, [100.0] * 20 + [10.0], judged=5)
     said = page(desk, f"/dataset/{DATASET}")
     (volume,) = api(desk, f"/api/dataset/{DATASET}")["volumes"]
 
+    counted = f"rows taken into <code>{DATASET}</code>, per day of <code>ordered_at</code>."
+    assert counted in said
+    assert counted in write(desk)[1]
+    assert "</svg>rows taken, per day</li>" in said
     assert 'class="band"' in said
     assert 1 == said.count('<path class="alarm" d="M7')  # the other one is in the legend
     assert ["anomalous", *["usual"] * 4, *[None] * 9] == [
@@ -243,6 +356,43 @@ def test_an_incident_says_what_to_do(desk: Desk) -> None:
     assert "ask the shop" in said
     assert ["opened"] == [each["event"] for each in found["events"]]
     assert [1] == [each["incident_id"] for each in api(desk, "/api/incidents")]
+
+
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        ({"owner": "Finance"}, ("Finance", False)),
+        ({}, ("Web", True)),
+    ],
+)
+def test_dataset_and_incident_have_one_owner(
+    desk: Desk, meta: dict[str, str], expected: tuple[str, bool]
+) -> None:
+    """Of a check that names nobody: the dataset's own, else that of a reader, marked as one."""
+    model = {"resource_type": "model", "schema": "facts", "name": "fact_orders", "meta": meta}
+    board = {"resource_type": "exposure", "name": "board", "owner": {"name": "Web"},
+             "depends_on": {"nodes": ["model.shop.fact_orders"]}}  # fmt: skip
+    manifest = {
+        "nodes": {"model.shop.fact_orders": model},
+        "exposures": {"exposure.shop.board": board},
+    }
+    (desk.root / "target").mkdir()
+    (desk.root / "target" / "manifest.json").write_text(json.dumps(manifest))
+    desk.scan(orders(Status.FAIL), verdict_of("b", dataset="facts.nobodys"))
+    (incident,) = (each for each in api(desk, "/api/incidents") if each["dataset"] == DATASET)
+    number = incident["incident_id"]
+    found = [*api(desk, "/api/datasets", q="orders"), api(desk, f"/api/incidents/{number}")]
+    mark = ' <span class="note">(of the report that reads it)</span>'
+    said = expected[0] + (mark if expected[1] else "")
+
+    assert [expected] * 2 == [(each["owner"], each["owner_is_reader"]) for each in found]
+    assert 2 == page(desk, "/").count(
+        f'<td class="wide">{said}</td>'
+    )  # the incident and the dataset
+    for path in (f"/dataset/{DATASET}", f"/incidents/{number}"):
+        assert f" · {said}" in page(desk, path)
+    assert ">nobody named<" in page(desk, "/")
+    assert "· no owner named" in page(desk, "/dataset/facts.nobodys")
 
 
 @pytest.mark.parametrize("path", ["/dataset/nope", "/incidents/99", "/incidents/x", "/dataset/"])
@@ -400,11 +550,8 @@ def test_the_reader_may_read_every_page(desk: Desk) -> None:
 def test_a_ledger_that_nobody_granted_takes_only_its_part_away(desk: Desk) -> None:
     """The rest of the page stands."""
     desk.scan(verdict_of("clicks.rows", dataset="clicks_raw.events"))
+    put_feed(desk)
     with connect(desk.target) as connection:
-        connection.execute(
-            "insert into monitoring.feeds (feed, raw_table, required, clock)"
-            " values ('clicks', 'clicks_raw.events', true, 'wall')"
-        )
         grant_roles(connection, {})
         connection.execute("create view quarantine.ledger as select 1 as nothing")
         connection.commit()
@@ -414,14 +561,33 @@ def test_a_ledger_that_nobody_granted_takes_only_its_part_away(desk: Desk) -> No
         assert 200 == answer(desk, "/dataset/clicks_raw.events", target).status
 
 
+def test_reasons_are_split_by_day(desk: Desk) -> None:
+    """With the rows of each day, drawn and as a table; nothing from before the window."""
+    desk.scan(verdict_of("clicks.rows", dataset="clicks_raw.events"))
+    put_feed(desk)
+    put_ledger(
+        desk,
+        ("no_client", "open", 1), ("no_client", "open", 1), ("no_client", "discarded", 3),
+        ("no_amount", "open", 3), ("old", "open", 120),
+    )  # fmt: skip
+    said = page(desk, "/dataset/clicks_raw.events")
+    (found,) = api(desk, "/api/dataset/clicks_raw.events")["quarantine"]
+
+    assert [
+        ("no_client", 3, 2, {"2026-02-27": 1, "2026-03-01": 2}),
+        ("no_amount", 1, 1, {"2026-02-27": 1}),
+    ] == [(r["rules"], r["rows"], r["rows_open"], r["per_day"]) for r in found["reasons"]]
+    assert "rows per day from 2026-02-27 to 2026-03-02, on 2 days; most on 2026-03-01: 2" in said
+    assert "2026-02-27</th><td>1</td><td>1</td></tr>" in said
+    assert "2 days with rejected rows, as a table" in said
+    assert "most on 2026-03-01: 2" in write(desk)[1]
+
+
 def test_a_slow_ledger_is_said_to_be_unread(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not shown as if nothing were rejected; the rest of page and report stands."""
     desk.scan(verdict_of("clicks.rows", dataset="clicks_raw.events"))
+    put_feed(desk)
     with connect(desk.target) as connection:
-        connection.execute(
-            "insert into monitoring.feeds (feed, raw_table, required, clock)"
-            " values ('clicks', 'clicks_raw.events', true, 'wall')"
-        )
         connection.execute(
             "create view quarantine.ledger as select 'clicks' as feed, 'r' as rules,"
             " 'open' as decision, now() as loaded_at from pg_sleep(20)"

@@ -18,9 +18,11 @@ from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
 from tests.alerting import Clock, Desk, verdict_of
 from tests.conftest import Server
-from tests.page_rows import nasty, orders, put_volume, served
+from tests.page_rows import nasty, orders, put_feed, put_ledger, put_volume, served
 
 WIDTHS = (360, 1440)
+RAW = "clicks_raw.events"
+"""A dataset that is in doubt because of its feed."""
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
@@ -73,7 +75,12 @@ def desk(embedded_server: Server, tmp_path_factory: pytest.TempPathFactory) -> I
         },
     )
     muted = verdict_of("shop.known", dataset="facts.known", muted="until next year")
-    desk.scan(red, muted, nasty(), *steady)
+    of_feed = verdict_of("clicks.quarantine_rate", dataset="monitoring.quarantine_rates",
+                         suite_name="clicks", severity=Severity.MEDIUM)  # fmt: skip
+    raw = verdict_of("raw.rows", Status.PASS, dataset=RAW, suite_name="dbt")
+    desk.scan(red, muted, nasty(), of_feed, raw, *steady)
+    put_feed(desk)
+    put_ledger(desk, *((f"rule_number_{n % 7}_of_the_feed", "open", n % 30) for n in range(300)))
     put_volume(desk, "facts.fact_orders", [100.0, 90.0, 110.0] * 9 + [20.0], judged=12)
     desk.clock.move(hours=1)
     yield desk
@@ -123,7 +130,7 @@ def browse(chromium: Any) -> Iterator[Callable[..., Watched]]:
     assert [] == [fault for _, watched in opened for fault in watched.faults]
 
 
-PATHS = ("/", "/dataset/facts.fact_orders", "/incidents/1")
+PATHS = ("/", "/dataset/facts.fact_orders", f"/dataset/{RAW}", "/incidents/1")
 
 
 # -------------------------------------------------------------------- what a reader does
@@ -197,11 +204,34 @@ def test_without_script_everything_is_there(browse: Callable[..., Watched], site
     page = reader.go(f"{site}/?q=fact_users")
 
     assert page.locator("time").first.inner_text().endswith(" UTC")
-    assert ["facts.fact_users"] == reader.texts("#datasets tbody th")
+    shown = "#datasets tbody tr:not([hidden]) th"
+    assert ["facts.fact_users"] == reader.texts(shown)
     page.get_by_label("Search").fill("rare")
     page.get_by_role("button", name="Show").click()
     assert "q=rare" in page.url
-    assert 1 == page.locator("#datasets tbody tr").count()
+    assert ["facts.rare"] == [text.splitlines()[0] for text in reader.texts(shown)]
+
+
+def test_the_way_back_knows_what_was_filtered_by(browse: Callable[..., Watched], site: str) -> None:
+    """All filters together, there and back; and what a link left out can be brought back."""
+    reader = browse()
+    page = reader.go(f"{site}/?owner=Finance&days=30")
+    shown = "#datasets tbody tr:not([hidden]) th"
+    page.get_by_label("State").select_option("pass")
+    page.get_by_label("Search").fill("fact")
+    page.locator("#datasets a", has_text="fact_users").click()
+    page.get_by_role("link", name="All datasets").click()
+
+    assert "/?q=fact&state=pass&owner=Finance&days=30" == page.url.removeprefix(site)
+    assert ["facts.fact_users"] == reader.texts(shown)
+    page.get_by_label("Search").fill("nothing like it")
+    assert page.get_by_text("No dataset fits.").is_visible()
+    for label, nothing in (("Search", ""), ("State", ""), ("Owner", "")):
+        field = page.get_by_label(label)
+        field.fill(nothing) if label == "Search" else field.select_option(nothing)
+    assert len(reader.texts(shown)) > 5
+    assert not page.get_by_text("No dataset fits.").is_visible()
+    assert "/?days=30" == page.url.removeprefix(site)
 
 
 def test_every_link_of_the_page_leads_somewhere(browse: Callable[..., Watched], site: str) -> None:
@@ -213,8 +243,11 @@ def test_every_link_of_the_page_leads_somewhere(browse: Callable[..., Watched], 
     assert len(links) > 8
     for link in sorted({link.partition("#")[0] for link in links}):
         assert page.request.get(link).status == 200, link
-    for anchor in {link.partition("#")[2] for link in links} - {""}:
-        assert page.locator(f"[id='{anchor}']").count() == 1, anchor
+    anchors = {tuple(link.split("#")) for link in links if "#" in link}
+    assert len(anchors) > 3
+    for path, anchor in sorted(anchors):
+        page.goto(path)
+        assert page.locator(f"[id='{anchor}']").count() == 1, f"{path}#{anchor}"
 
 
 # -------------------------------------------------------------------- how it looks
@@ -233,6 +266,28 @@ def test_nothing_is_wider_than_the_screen(
         assert width >= page.evaluate("document.documentElement.scrollWidth"), url
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (ground == "rgb(255, 255, 255)") is (scheme == "light")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_strip_stands_with_what_it_says(
+    browse: Callable[..., Watched], site: str, width: int
+) -> None:
+    """At the left edge of a page, on a ground line; its text beside it, or right under it."""
+    page = browse(width).go(f"{site}/dataset/facts.fact_orders")
+    head, strip, text = (
+        page.locator(each).bounding_box() for each in ("h1", ".scans .strip", ".scans span")
+    )
+    ground = page.evaluate("getComputedStyle(document.querySelector('.strip')).borderBottomWidth")
+
+    assert "1px" == ground
+    assert head["x"] == strip["x"]
+    assert strip["width"] == 150
+    beside = (
+        text["x"] >= strip["x"] + strip["width"]
+        and abs(text["y"] + text["height"] / 2 - strip["y"] - strip["height"] / 2) < 4
+    )
+    under = text["x"] == strip["x"] and 0 <= text["y"] - strip["y"] - strip["height"] < 8
+    assert beside if width > 1000 else under or beside
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1440, "dark")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitors.lineage import Lineage
+from monitors.owners import Owner
 
 
 def node(kind: str, name: str, *parents: str, **more: Any) -> tuple[str, dict[str, Any]]:
@@ -120,10 +121,13 @@ def test_exposures_below_a_relation_are_named_with_their_owner() -> None:
 def test_an_owner_is_stated_or_the_groups_or_the_readers() -> None:
     graph = lineage()
 
-    assert "Ann, Bob" == graph.owner("model.shop.side")
-    assert "Sales" == graph.owner("model.shop.fact")
-    assert "eve@x" == graph.owner("model.shop.stg")
-    assert "Sales" == graph.owner("test.shop.fact_ok")
+    assert Owner("Ann, Bob") == graph.owner("model.shop.side")
+    assert Owner("Sales") == graph.owner("model.shop.fact")
+    assert Owner("eve@x", is_reader=True) == graph.owner("model.shop.stg")
+    assert Owner("Sales") == graph.owner("test.shop.fact_ok")
+    assert Owner("Sales") == graph.owner("test.shop.both")
+    assert Owner("Sales") == graph.owner_of_relation("facts.fact")
+    assert graph.owner_of_relation("facts.unheard_of") is None
     assert graph.owner("model.shop.unheard_of") is None
 
 

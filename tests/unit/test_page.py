@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from monitors.config_volumes import Volume
 from monitors.health import Health
 from monitors.show import page_charts as charts
 from monitors.show.page import is_page
+from monitors.show.page_claims import claimed
+from monitors.show.page_counts import counting
+from monitors.show.page_quarantine import reason_rows
 from monitors.show.page_render import content_security_policy, is_web, templates
 from monitors.show.page_state import answer_of, grouped, rows_of, word_of, worst_of
 from monitors.store.history import BadPeriod, Mute
-from monitors.store.pages import WORDS, Bucket, CheckHistory, CheckNow, Rate, Strip
+from monitors.store.pages import (
+    WORDS,
+    Bucket,
+    CheckHistory,
+    CheckNow,
+    Rate,
+    Reason,
+    Strip,
+    VolumeSeries,
+)
 
 NOW = datetime(2026, 3, 2, 6, 0, tzinfo=timezone.utc)
 HEALTHY = Health("healthy", ("every check holds",))
@@ -93,12 +107,59 @@ def test_what_is_in_doubt_is_named_once() -> None:
     ]
     rows = rows_of(grouped(checks), {}, [], 0)
     answer = answer_of(
-        Health("degraded", ("1 check red",)), rows, {"fail": 1, "pass": 1}, has_scanned=True
+        Health("degraded", ("1 check red",)), rows, {"fail": checks[:1]}, has_scanned=True
     )
 
     assert ["facts.fact_orders", "monitoring.rates"] == [row.name for row in rows]
     assert ["facts.fact_orders"] == [row.name for row in answer.in_doubt]
     assert "Yes, except for one dataset." == answer.headline
+
+
+def test_why_a_dataset_is_in_doubt_names_the_feed() -> None:
+    """A check that is not its own is never shown as if it were."""
+    checks = [
+        check("clicks.rate", "fail", dataset="monitoring.rates", suite_name="web"),
+        check("web.lag", "warn", dataset="monitoring.lags", suite_name="web"),
+        check("orders.sum", suite_name="web"),
+        check("raw.rows", dataset="clicks_raw.events", suite_name="dbt"),
+    ]
+    groups = grouped(checks, {"clicks_raw.events": ["clicks"]})
+    notes = {row.name: row.note for row in rows_of(groups, {}, [], 0)}
+    said = "does not hold: clicks.rate holds; value=7 (max 0)"
+    of_feed = f"because of its feed clicks, where this {said}"
+
+    assert of_feed == notes["facts.fact_orders"] == notes["clicks_raw.events"]
+    assert said == notes["monitoring.rates"]
+    assert "monitoring.lags" == groups["facts.fact_orders"].because_of(checks[1])
+
+
+def test_of_two_reasons_its_own_comes_first() -> None:
+    """Of one severity: what is said of the dataset itself, then what is said of its feed."""
+    checks = [
+        check("a.rate", "fail", dataset="monitoring.rates"),
+        check("z.sum", "fail"),
+        check("a.worse", "fail", dataset="monitoring.rates", severity="critical"),
+    ]
+
+    def lead(*found: CheckNow) -> str:
+        rows = rows_of(grouped(found), {}, [], 0)
+        return next(row.note for row in rows if row.name == "facts.fact_orders")
+
+    assert lead(*checks[:2]).startswith("does not hold: z.sum holds")
+    assert "a.worse" in lead(*checks)
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS if word != "muted"])
+def test_a_claim_never_reads_as_if_it_held(word: str) -> None:
+    """What is not pass is said before the claim; a muted check is said to be what it is."""
+    status = "fail" if word == "blocked" else word
+    blocked_by = "dbt.parent" if word == "blocked" else None
+    said = claimed(check("a", status, blocked_by=blocked_by), word)
+
+    assert (word == "pass") is (said.verdict == "")
+    assert said.text.endswith("a holds; value=7 (max 0)")
+    assert said.text.startswith(said.verdict)
+    assert "does not hold" == claimed(check("a", "fail"), "muted").verdict
 
 
 def test_a_strip_takes_what_was_said_elsewhere() -> None:
@@ -139,17 +200,32 @@ def test_the_answer_comes_first(
     """From the health of the whole; a red row is never under a plain yes."""
     checks = [check(f"c{number}", status) for number, status in enumerate(statuses)]
     rows = rows_of(grouped(checks), {}, [], 0)
-    counts = dict.fromkeys(statuses, 1)
-    answer = answer_of(health, rows, counts, has_scanned=when != "never", is_late=when == "late")
+    by_word = {status: [each for each in checks if each.status == status] for status in statuses}
+    answer = answer_of(health, rows, by_word, has_scanned=when != "never", is_late=when == "late")
 
     assert (state, headline) == (answer.state, answer.headline)
 
 
 def test_blind_and_muted_are_said_beside_a_yes() -> None:
-    """Neither is counted as pass in silence."""
-    answer = answer_of(HEALTHY, [], {"blind": 2, "muted": 1, "pass": 5}, has_scanned=True)
+    """Neither is counted as pass in silence; each by its name."""
+    blind, muted = [check("b1", "blind"), check("b2", "blind")], [check("m", "fail")]
+    answer = answer_of(HEALTHY, [], {"blind": blind, "muted": muted}, has_scanned=True)
 
-    assert 2 == sum("blind" in line or "muted" in line for line in answer.lines)
+    assert [
+        "2 checks are blind (with this little history they could not have failed): b1, b2.",
+        "1 check is red but muted (until when and why stands below): m.",
+    ] == [line.text for line in answer.lines]
+
+
+def test_three_are_named_and_the_rest_is_counted() -> None:
+    """The most severe first; a check of many segments is one check, at its first segment."""
+    checks = [check(f"c{n}", "blind", severity="critical" if n == 5 else "low") for n in range(6)]
+    checks += [check("c0", "blind", severity="low", segment=f"s{n}") for n in range(9)]
+    (line,) = answer_of(HEALTHY, [], {"blind": checks}, has_scanned=True).lines
+
+    assert line.text.startswith("15 checks are blind")
+    assert line.text.endswith(": c5, c0, c1 and 3 more.")
+    assert "" == line.named[1].segment
 
 
 # -------------------------------------------------------------------- charts
@@ -242,15 +318,51 @@ def test_a_volume_chart_shows_band_alarms_and_periods() -> None:
     ]
     period = BadPeriod(1, None, None, NOW - timedelta(days=99), NOW - timedelta(days=19, hours=12),
                        "moved house", "ann", NOW)  # fmt: skip
-    drawn = charts.volume(buckets, "day", [period])
+    drawn = charts.volume(buckets, "day", [period], "rows taken, per day")
 
     assert drawn is not None
     assert ["far fewer rows" in mark.text for mark in drawn.alarms] == [True]
+    assert drawn.text.startswith("rows taken, per day, 4 days: 99 in the latest")
     assert 1 == drawn.blind.count("M")
     assert drawn.band
     ((x, width, text),) = drawn.shades
     assert (charts.LEFT, "known-bad: moved house") == (x, text)
     assert 0 < width < charts.CHART[0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "is_raw", "feed", "label", "sentence"),
+    [
+        ("gold", False, "clicks", "rows taken", "rows taken into `facts.x`, per day of `at`;"
+         " those that a rule rejects are not among them."),
+        ("gold", False, None, "rows taken", "rows taken into `facts.x`, per day of `at`."),
+        ("bronze", True, "clicks", "rows that arrived", "rows that arrived in `facts.x`, per day"
+         " of `at`; those that a rule rejects are among them."),
+        ("silver", False, "clicks", "rows", "rows of `facts.x`, per day of `at`."),
+    ],
+)  # fmt: skip
+def test_a_volume_says_what_it_counts(
+    layer: str, is_raw: bool, feed: str | None, label: str, sentence: str
+) -> None:
+    """A mart has what was taken, a raw table what arrived; by the column of rampart.yml."""
+    said = counting(
+        VolumeSeries("facts.x", "day", "UTC", feed), Volume(time="at"), layer, is_raw=is_raw
+    )
+
+    assert (f"{label}, per day", f"Counted are {sentence}") == (said.label, said.sentence)
+
+
+def test_a_volume_of_a_segment_says_which_rows() -> None:
+    """Not those of the whole table; and without rampart.yml no column is made up."""
+    series = VolumeSeries("facts.x", "hour", "UTC", None)
+    volume = Volume(time="at", every="hour", segment="country")
+    one, other = (
+        counting(series, each, "gold", is_raw=False, segment="DE").sentence
+        for each in (volume, None)
+    )
+
+    assert "Counted are rows taken into `facts.x` where `country` is DE, per hour of `at`." == one
+    assert "Counted are rows taken into `facts.x`, per hour." == other
 
 
 def test_a_rate_over_its_bound_stands_out() -> None:
@@ -261,6 +373,33 @@ def test_a_rate_over_its_bound_stands_out() -> None:
     assert drawn is not None
     assert (1, 1) == (drawn.bars.count("M"), drawn.red_bars.count("M"))
     assert ["9.00%, 9 of 100 rows, 2026-03-09 06:00 UTC"] == [m.text for m in drawn.alarms]
+
+
+def reason(rules: str, per_day: dict[date, int]) -> Reason:
+    return Reason(rules, sum(per_day.values()), 0, NOW, per_day)
+
+
+def test_days_of_reasons_are_on_one_scale() -> None:
+    """A bar per day, each as high as its rows; one row among many can still be seen."""
+    today = NOW.date()
+    many = reason("many", {today: 1_000, today - timedelta(days=4): 500})
+    few = reason("few", {today - timedelta(days=1): 1})
+    drawn = [row.bars for row in reason_rows([many, few], today)]
+    heights = [[float(each) for each in re.findall(r"v-([\d.]+)", bars.bars)] for bars in drawn]
+
+    assert [[12.5, 25.0], [1.5]] == heights
+    assert "from 2026-02-26 to 2026-03-02, on 2 days; most on 2026-03-02: 1,000" in drawn[0].text
+
+
+def test_a_year_of_reasons_stays_small() -> None:
+    """Of a long window the latest 90 days are drawn: a report has many of them."""
+    today = NOW.date()
+    (row,) = reason_rows(
+        [reason("r", {today - timedelta(days=n): n + 1 for n in range(400)})], today
+    )
+
+    assert 90 == row.bars.bars.count("M")
+    assert len(row.bars.bars) < 1_500
 
 
 # -------------------------------------------------------------------- paths, links, policy

@@ -12,6 +12,7 @@
   if (!table) return;
   var form = document.getElementById("find");
   var count = document.getElementById("count");
+  var none = document.getElementById("none");
   var body = table.tBodies[0];
   var rows = Array.prototype.slice.call(body.rows).map(function (row) {
     return { row: row, text: (row.cells[1].textContent + " " + (row.dataset.o || "")).toLowerCase(), data: row.dataset };
@@ -34,7 +35,23 @@
       each.row.hidden = !fits;
       if (fits) seen += 1;
     });
+    none.hidden = seen > 0;
+    keep();
     count.textContent = seen.toLocaleString() + " of " + rows.length.toLocaleString() + " datasets";
+  }
+
+  // on a server: the address and the ways to other pages and back say what is filtered by
+  var ways = !form.hasAttribute("action") ? [] :
+    Array.prototype.filter.call(document.querySelectorAll("a[href^='/']"), function (way) {
+      return /^\/($|dataset\/|incidents\/)/.test(way.pathname) && !none.contains(way);
+    });
+  function keep() {
+    if (!form.hasAttribute("action")) return;
+    var said = new URLSearchParams();
+    new FormData(form).forEach(function (value, name) { if (value) said.append(name, value); });
+    var query = String(said);
+    history.replaceState(null, "", location.pathname + (query && "?" + query) + location.hash);
+    ways.forEach(function (way) { way.search = query; });
   }
 
   function keyOf(each, key) {

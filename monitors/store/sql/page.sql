@@ -63,6 +63,7 @@ select
     latest.success_rate, latest.message, latest.execution_timestamp, latest.data_timestamp,
     latest.run_id,
     latest.attributes ->> 'owner' as owner,
+    coalesce(latest.attributes ->> 'owner_reads', '') = 'true' as owner_reads,
     latest.attributes ->> 'matters' as matters,
     latest.attributes ->> 'do' as what_to_do,
     latest.attributes ->> 'runbook' as runbook,
@@ -276,21 +277,39 @@ with latest as (
 select * from latest order by latest.loaded_at
 
 -- page_quarantine_reasons --
--- Why rows of a feed stand in the ledger, the most frequent reason first.
+-- Why rows of a feed stand in the ledger, the most frequent reason first, with its rows per day of loading.
+with
+
+daily as (
+    select
+        ledger.rules,
+        (ledger.loaded_at at time zone 'UTC')::date as loaded_on,
+        count(*) as rows_rejected,
+        count(*) filter (where ledger.decision = 'open') as rows_open,
+        max(ledger.loaded_at) as last_loaded_at
+    from {ledger} as ledger
+    where ledger.feed = %(feed)s and ledger.loaded_at >= %(since)s
+    group by ledger.rules, (ledger.loaded_at at time zone 'UTC')::date
+)
+
 select
-    ledger.rules,
-    count(*) as rows_rejected,
-    count(*) filter (where ledger.decision = 'open') as rows_open,
-    max(ledger.loaded_at) as last_loaded_at
-from {ledger} as ledger
-where ledger.feed = %(feed)s and ledger.loaded_at >= %(since)s
-group by ledger.rules
-order by count(*) desc, ledger.rules
+    daily.rules,
+    sum(daily.rows_rejected)::bigint as rows_rejected,
+    sum(daily.rows_open)::bigint as rows_open,
+    max(daily.last_loaded_at) as last_loaded_at,
+    array_agg(daily.loaded_on order by daily.loaded_on) as days,
+    array_agg(daily.rows_rejected order by daily.loaded_on) as rows_of_days
+from daily
+group by daily.rules
+order by sum(daily.rows_rejected) desc, daily.rules
 limit %(limit)s
 
 -- page_runs --
--- The latest runs with what their stages counted, the newest first.
-with latest as (
+-- The latest runs with what their stages counted, the newest first. Which rows a rule rejects is known after the
+-- build: of a run that loaded, built and scanned, its checks of the quarantine rate have counted them.
+with
+
+latest as (
     select
         runs.run_id, runs.command, runs.started_at, runs.ended_at, runs.exit_code,
         runs.git_revision
@@ -298,13 +317,49 @@ with latest as (
     where runs.environment = %(environment)s
     order by runs.run_id desc
     limit %(limit)s
+),
+
+-- what the build did not judge would count as not rejected
+loaded as (
+    select distinct latest.run_id, latest.started_at, logs.pipeline_name as feed
+    from latest
+    inner join monitoring.pipeline_logs as logs
+        on latest.run_id = logs.run_id
+    where
+        logs.stage = 'load'
+        and logs.rows_written > 0
+        and exists (
+            select 1
+            from monitoring.pipeline_logs as builds
+            where
+                builds.run_id = latest.run_id
+                and builds.stage = 'build'
+                and builds.status = 'succeeded'
+        )
+),
+
+rejected as (
+    select loaded.run_id, sum(metrics.numerator)::bigint as rows_rejected
+    from loaded
+    inner join monitoring.data_quality_metrics as metrics
+        on
+            metrics.environment = %(environment)s
+            and loaded.feed || '.quarantine_rate' = metrics.check_id
+            and metrics.segment = ''
+            and loaded.run_id = metrics.run_id
+            -- for the index; the clocks of a host and its database may differ
+            and loaded.started_at - interval '1 hour' <= metrics.execution_timestamp
+    group by loaded.run_id
 )
 
 select
     latest.run_id, latest.command, latest.started_at, latest.ended_at, latest.exit_code,
-    counted.rows_read, counted.rows_written, counted.rows_rejected, counted.rows_dead_lettered,
-    counted.failed_stages, counted.error_message
+    counted.rows_read, counted.rows_written,
+    coalesce(counted.rows_rejected, rejected.rows_rejected) as rows_rejected,
+    counted.rows_dead_lettered, counted.failed_stages, counted.error_message
 from latest
+left join rejected
+    on latest.run_id = rejected.run_id
 cross join lateral (
     select
         sum(logs.rows_read)::bigint as rows_read,
