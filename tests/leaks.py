@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psycopg
 from click.testing import CliRunner, Result
 
+from monitors.errors import ConnectionFailed
 from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
 
@@ -51,7 +51,7 @@ class Leaks:
 
     def look_at_rows(self, targets: Iterable[Target]) -> None:
         for target in targets:
-            with suppress(psycopg.OperationalError):  # a test dropped it, or stopped its server
+            with suppress(ConnectionFailed):  # a test dropped it, or stopped its server
                 for table in _tables_with(target):
                     self._seen.append(f"{target.dbname}: a row of {table}")
 
