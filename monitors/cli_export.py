@@ -69,6 +69,8 @@ def _told(each: ExportOutcome) -> str:
         parts.append(f"{there:,} there already")
     if each.failed:
         parts.append(f"{len(each.failed):,} failed")
+    if each.cut_short:
+        parts.append("not finished")
     return ", ".join(parts)
 
 
@@ -89,6 +91,7 @@ def _as_json(outcome: ExportsOutcome) -> str:
                     for file in each.files
                 ],
                 "failed": list(each.failed),
+                "cut_short": each.cut_short[1] if each.cut_short else None,
             }
             for each in outcome.exports
         ],

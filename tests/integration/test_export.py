@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import signal as signals
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitors.arrival import export
 from monitors.arrival.export import ExportFailed, export_file
+from monitors.commands import export as command
+from monitors.config import load_config
 from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
 from tests.conftest import ROOT
@@ -44,9 +49,17 @@ def names(folder: Path) -> list[str]:
     )
 
 
-def rampart(folder: Path, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+AWAY = {"RAMPART_HOST": "127.0.0.1", "RAMPART_PORT": "9"}
+"""A warehouse that does not answer: the record is the file in the spool."""
+POWERLESS = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] if is_root else []
+"""Before a command: permissions hold for root, too."""
+
+
+def rampart(
+    folder: Path, *arguments: object, before: list[str] | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "monitors.cli", "--log-level", "error", "export",
+        [*(before or []), sys.executable, "-m", "monitors.cli", "--log-level", "error", "export",
          *map(str, arguments)],
         cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
@@ -331,6 +344,149 @@ def test_without_the_warehouse_it_works_and_says_so(
         "rampart: this run is not recorded: cannot connect to 127.0.0.1:9"
     )
     assert 1 == len(list((tmp_path / ".rampart/spool").iterdir()))
+
+
+def spooled(folder: Path) -> dict[str, Any]:
+    """The one record that waits."""
+    (path,) = (folder / ".rampart/spool").iterdir()
+    return json.loads(path.read_text())
+
+
+@pytest.mark.skipif(is_root and not shutil.which("setpriv"), reason="root needs setpriv for it")
+@pytest.mark.parametrize("mode", [0o000, 0o555])
+def test_a_folder_that_may_not_be_used_fails_its_files_only(
+    source: Path, place: Path, tmp_path: Path, mode: int
+) -> None:
+    """Neither searched nor written: a named permission error, the others go on, all recorded."""
+    (tmp_path / "rampart.yml").write_text("exports: {day: {from: 'out/**/*.csv', to: place}}\n")
+    for folder in (source.parent / "shut", place / "shut"):
+        folder.mkdir()
+    (source.parent / "shut" / "b.csv").write_text("b")
+    (source.parent / "z.csv").write_text("z")
+    (place / "shut").chmod(mode)
+    try:
+        done = rampart(tmp_path, "--json", before=POWERLESS, **AWAY)
+    finally:
+        (place / "shut").chmod(0o755)
+    record = spooled(tmp_path)
+
+    assert 1 == done.returncode
+    assert ["a.csv", "z.csv"] == names(place)
+    (said,) = json.loads(done.stdout)["exports"][0]["failed"]
+    assert "shut/" in said
+    assert ": permission denied: this is " in said
+    assert f"with mode {mode:04o}" in said
+    assert f"!! ALERT: EXPORT PIPELINE FAILURE !! - day: {said}" in done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
+    assert 1 == record["exit_code"]
+    assert ["failed", "EXPORT_FAILED", said] == [
+        record["stages"][0][key] for key in ("status", "error_type", "error_message")
+    ]
+
+
+def test_what_nobody_foresaw_fails_its_file_only(
+    source: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are copied, and the exit code on record is the one that is given."""
+    for name, value in AWAY.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "rampart.yml").write_text("exports: {day: {from: 'out/*.csv', to: place}}\n")
+    (source.parent / "z.csv").write_text("z")
+    real = command.export_file
+
+    def export_one(path: Path, *rest: Any, **options: Any) -> Any:
+        if path == source:
+            raise RuntimeError("nobody foresaw it")
+        return real(path, *rest, **options)
+
+    monkeypatch.setattr(command, "export_file", export_one)
+    config = load_config(tmp_path)
+    outcome = command.export_files(command.plan_configured(config, []), config)
+    record = spooled(tmp_path)
+
+    assert ["z.csv"] == names(place)
+    assert [f"{source}: RuntimeError: nobody foresaw it"] == list(outcome.exports[0].failed)
+    assert (1, 1) == (outcome.exit_code, record["exit_code"])
+    assert "failed" == record["stages"][0]["status"]
+
+
+def test_what_breaks_the_whole_export_is_recorded(
+    source: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its row ends as failed, and the exit code is not that of a stop."""
+    for name, value in AWAY.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "rampart.yml").write_text("exports: {day: {from: 'out/*.csv', to: place}}\n")
+    config = load_config(tmp_path)
+    plans = command.plan_configured(config, [])
+
+    def broken(*_any: Any) -> None:
+        raise ZeroDivisionError("nobody foresaw it")
+
+    monkeypatch.setattr(command._Work, "carry_out", broken)
+    with pytest.raises(ZeroDivisionError):
+        command.export_files(plans, config)
+    record = spooled(tmp_path)
+
+    assert 1 == record["exit_code"]
+    assert ["failed", "ZeroDivisionError", "nobody foresaw it; 0 of 1 files are there"] == [
+        record["stages"][0][key] for key in ("status", "error_type", "error_message")
+    ]
+
+
+SLOW = """
+import sys, time
+from monitors.commands import export as command
+real = command.export_file
+def slow(source, folder, name, **rest):
+    def wait(_bytes):
+        print("ready", flush=True)
+        time.sleep(30)
+    return real(source, folder, name, wait, **rest)
+command.export_file = slow
+from monitors.cli import main
+sys.argv = ["rampart", "--log-level", "info", "export"]
+main()
+"""
+
+
+@pytest.mark.parametrize(("signal", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_stop_is_recorded_as_one(
+    source: Path, place: Path, tmp_path: Path, warehouse: Target, use: Callable[[Target], None],
+    signal: str, code: int,
+) -> None:  # fmt: skip
+    """Every export that had not ended is failed, STOPPED; no traceback, and no half file."""
+    use(warehouse)
+    (tmp_path / "rampart.yml").write_text(
+        "exports:\n  day: {from: 'out/*.csv', to: place}\n  more: {from: 'out/*', to: place}\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert "ready\n" == process.stdout.readline()
+        process.send_signal(getattr(signals, signal))
+        _out, err = process.communicate(timeout=30)
+    with connect(warehouse) as connection:
+        rows = connection.execute(
+            "select status, error_type, error_message from monitoring.pipeline_logs order by log_id"
+        ).fetchall()
+        runs = connection.execute("select exit_code from monitoring.runs").fetchall()
+
+    assert code == process.returncode
+    assert [
+        ("failed", "STOPPED", f"stopped by {signal}; 0 of 1 files are there"),
+    ] * 2 == rows  # fmt: skip
+    assert [(code,)] == runs
+    assert "Traceback" not in err
+    assert "SystemExit" not in err
+    assert "exception" not in err
+    assert (
+        f"!! ALERT: EXPORT PIPELINE FAILURE !! - day: stopped by {signal}; 0 of 1 files are there"
+    ) in err.splitlines()
+    assert [] == names(place)
 
 
 def test_two_sources_of_one_name_are_refused(source: Path, place: Path, tmp_path: Path) -> None:
