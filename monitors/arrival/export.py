@@ -26,6 +26,8 @@ PREFIX, SUFFIX = ".rampart-", ".part"
 """Of the temporary name: a dot file, which no feed and no sync client takes for a finished one."""
 
 Progress = Callable[[int], None]
+Look = Callable[[Path], os.stat_result]
+"""How a source is looked at before it is copied; may raise ExportFailed."""
 
 
 class ExportFailed(PipelineFailed):
@@ -43,7 +45,12 @@ class Exported:
 
 
 def export_file(
-    source: Path, folder: Path, name: str, on_bytes: Progress = lambda _bytes: None
+    source: Path,
+    folder: Path,
+    name: str,
+    on_bytes: Progress = lambda _bytes: None,
+    *,
+    look: Look = Path.stat,
 ) -> Exported:
     """Copy a file into a folder as `name`, which may hold folders.
 
@@ -51,7 +58,7 @@ def export_file(
     """
     with _named_errors(source, folder):
         _need_folder(folder)
-        before = _need_file(source)
+        before = _need_file(source, look)
         target = folder / name
         if not target.parent.is_dir():
             _make_folders(folder, target.parent)
@@ -73,8 +80,8 @@ def _need_folder(folder: Path) -> None:
         raise ExportFailed(f"{folder}: the target is no folder")
 
 
-def _need_file(source: Path) -> os.stat_result:
-    found = source.stat()
+def _need_file(source: Path, look: Look) -> os.stat_result:
+    found = look(source)
     if not stat.S_ISREG(found.st_mode):
         raise ExportFailed(f"{source}: no regular file")
     return found

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from time import sleep as wait
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line
 from monitors.arrival.export import Exported, ExportFailed, export_file
+from monitors.arrival.growth import Growth
 from monitors.arrival.storage import fits, list_place
 from monitors.arrival.unfinished import unfinished
 from monitors.commands.job_verdicts import teller
 from monitors.commands.journal import Journal
 from monitors.commands.runner import Runner, context_of, new_run_id
 from monitors.config import Config
-from monitors.config_exports import Export
+from monitors.config_exports import SETTLE, Export
 from monitors.config_feeds import place_of
 from monitors.errors import ExitCode, RampartError, UsageError, first_line
 from monitors.store.journal import RunRecord, StageRecord
@@ -97,6 +99,7 @@ class Plan:
     faults: tuple[str, ...] = ()
     """Why the place of the files, or a part of it, cannot be listed."""
     required: bool = True
+    settle: timedelta = SETTLE
 
 
 def plan_configured(config: Config, names: Sequence[str]) -> list[Plan]:
@@ -121,6 +124,7 @@ def export_files(
     plans: Sequence[Plan],
     config: Config | None,
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    sleep: Callable[[float], None] = wait,
 ) -> ExportsOutcome:
     """Carry out the plans one after the other. `config` None: there is no rampart.yml.
 
@@ -140,7 +144,7 @@ def export_files(
         with _stop_named():
             journal.write(replace(run, stages=tuple(each.stage for each in work)))
             for each in work:
-                each.carry_out(now)
+                each.carry_out(now, sleep)
     except Stopped as stop:
         stopped = stop.exit_code
         _cut_short(work, "STOPPED", str(stop), now())
@@ -169,7 +173,7 @@ def _plan_of(root: Path, name: str, export: Export) -> Plan:
     )
     faults = tuple(f"{listing.where}: {fault}" for fault in listing.faults)
     target = root / Path(export.to).expanduser()
-    return Plan(name, export.source, target, files, faults, export.required)
+    return Plan(name, export.source, target, files, faults, export.required, export.settle)
 
 
 @dataclass(slots=True)
@@ -183,11 +187,13 @@ class _Work:
     cut_short: tuple[str, str] | None = None
     ended: datetime | None = None
 
-    def carry_out(self, now: Callable[[], datetime]) -> None:
+    def carry_out(self, now: Callable[[], datetime], sleep: Callable[[float], None]) -> None:
         self.failed += self.plan.faults
+        sources = (source for source, _name in self.plan.files)
+        growth = Growth(sources, self.plan.settle, lambda: now().timestamp(), sleep)
         for source, name in self.plan.files:
             try:
-                self.files.append(self._export(source, name))
+                self.files.append(self._export(source, name, growth))
             except ExportFailed as error:
                 self.failed.append(str(error))
             except Stopped:
@@ -196,10 +202,10 @@ class _Work:
                 self.failed.append(f"{source}: {type(error).__name__}: {first_line(error)}")
         self.ended = now()
 
-    def _export(self, source: Path, name: str) -> Exported:
+    def _export(self, source: Path, name: str, growth: Growth) -> Exported:
         context = {"pipeline": self.plan.name, "source": str(source)}
         with logs.stage(log, "export", **context) as metrics, _stop_named():
-            exported = export_file(source, self.plan.folder, name)
+            exported = export_file(source, self.plan.folder, name, look=growth.settled)
             metrics.update(
                 target=str(exported.target), bytes=exported.bytes, sha256=exported.sha256,
                 already_there=not exported.copied,

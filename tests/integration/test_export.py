@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 
 from monitors.arrival import export
 from monitors.arrival.export import ExportFailed, export_file
+from monitors.arrival.growth import Growth
 from monitors.commands import export as command
 from monitors.config import load_config
 from monitors.warehouse.connection import connect
@@ -183,6 +185,86 @@ def test_a_source_that_changes_meanwhile_is_not_copied(source: Path, place: Path
         export_file(source, place, "a.csv", write)
 
     assert [] == names(place)
+
+
+@pytest.mark.parametrize(
+    ("age", "grows", "settle", "copied", "waited"),
+    [
+        (1, True, 2, False, [2.0]),
+        (1, False, 2, True, [2.0]),
+        (3, True, 2, True, []),  # it looked done: `settle` says how long a writer may pause
+        (3, True, 10, False, [10.0]),
+        (-3600, True, 2, False, [2.0]),  # the clock of the share goes wrong
+        (1, True, 0, True, []),
+    ],
+)
+def test_a_file_is_looked_at_again_when_it_is_fresh(
+    source: Path, place: Path, age: float, grows: bool, settle: float, copied: bool,
+    waited: list[float],
+) -> None:  # fmt: skip
+    """Fresh and changed after the wait: not copied, and told as growing."""
+    moment = 1_800_000_000.0
+    os.utime(source, (moment - age, moment - age))
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if grows and seconds:
+            with source.open("ab") as file:
+                file.write(b"more\n")
+
+    growth = Growth([source], timedelta(seconds=settle), lambda: moment, sleep)
+    said = ""
+    try:
+        export_file(source, place, "a.csv", look=growth.settled)
+    except ExportFailed as error:
+        said = str(error)
+
+    assert (copied, waited) == (names(place) == ["a.csv"], slept)
+    grown = "it still grows (800,000 bytes, then 800,005), so it is left for the next run"
+    assert ("" if copied else f"{source}: {grown}") == said
+
+
+def test_all_fresh_files_settle_in_one_wait(source: Path) -> None:
+    """A thousand of them cost no more than one."""
+    clock, slept = [time.time()], [0.0]
+    other = source.with_name("b.csv")
+    other.write_text("b")
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+        slept[0] += seconds
+
+    growth = Growth([source, other], timedelta(seconds=2), lambda: clock[0], sleep)
+    growth.settled(source)
+    growth.settled(other)
+
+    assert 2.0 == pytest.approx(slept[0])
+
+
+def test_a_file_that_somebody_writes_is_left_for_the_next_run(
+    source: Path, place: Path, tmp_path: Path
+) -> None:
+    """A line every fifth of a second: red and told; whole once the writer is done."""
+    (tmp_path / "rampart.yml").write_text(
+        "exports: {day: {from: 'out/*.csv', to: place, settle: 1 second}}\n"
+    )
+    script = (
+        "import time\nwith open('out/a.csv', 'a', buffering=1) as file:\n"
+        "    while True:\n        file.write('3,4\\n'); time.sleep(0.2)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path) as writer:
+        while source.stat().st_size == 800_000:
+            time.sleep(0.01)
+        during = rampart(tmp_path, **AWAY)
+        writer.kill()
+    left = names(place)
+    after = rampart(tmp_path, **AWAY)
+
+    assert (1, []) == (during.returncode, left)
+    assert "it still grows (" in during.stderr
+    assert 0 == after.returncode
+    assert (place / "a.csv").read_bytes() == source.read_bytes()
 
 
 def test_a_disk_that_lies_is_found_out(
