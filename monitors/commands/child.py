@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitors.store.journal import COUNTS
+from monitors.store.journal import COUNTS, LARGEST_COUNT
 
 TAIL_LINES = 30
 """How many last lines of each output are kept."""
@@ -26,6 +26,8 @@ LINE_BYTES = 16 * 1024
 """What is kept of one line, and how long a report may be."""
 DRAIN_SECONDS = 1.0
 """A process that the child left behind may hold its output open; so long a silence is the end."""
+QUOTED = 60
+"""How much is shown of a value that is not understood."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -196,10 +198,22 @@ class Child:
         except (ValueError, KeyError, TypeError, RecursionError):
             return  # a line that only looks like a report is none of our business
         for name, number in pairs:
-            if name in COUNTS and type(number) is int and number >= 0:
+            if name in COUNTS and type(number) is int and 0 <= number <= LARGEST_COUNT:
                 self.counts[name] = number
             else:
-                self.on_report(f"{name}: allowed are {', '.join(COUNTS)}, whole numbers from 0")
+                self.on_report(_not_understood(name, number))
+
+
+def _not_understood(name: str, value: Any) -> str:
+    """What was found and what is allowed."""
+    if name not in COUNTS:
+        return f"{_quoted(name)}: {_quoted(value)}; allowed are {', '.join(COUNTS)}"
+    return f"{name}: found {_quoted(value)}, allowed are whole numbers from 0 to {LARGEST_COUNT}"
+
+
+def _quoted(value: Any) -> str:
+    said = json.dumps(value)
+    return said if len(said) <= QUOTED else f"{said[:QUOTED]}..."
 
 
 def _signal_group(group: int, number: int) -> bool:
