@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("what", nargs=-1, metavar="[NAME | SOURCE... FOLDER]")
+@click.option("--overwrite", is_flag=True, help="Replace files that it did not write itself, too.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
-def export(what: tuple[str, ...], as_json: bool) -> int:
+def export(what: tuple[str, ...], overwrite: bool, as_json: bool) -> int:
     """Copy files to a landing place: checked, flushed, renamed, and never half there.
 
     NAME is one of `exports:` of rampart.yml; without arguments all of them. Or name files and the
@@ -33,6 +35,8 @@ def export(what: tuple[str, ...], as_json: bool) -> int:
     else:
         config = settings.config()
         plans = plan_configured(config, what)
+    if overwrite:
+        plans = [replace(plan, overwrite=True) for plan in plans]
     outcome = export_files(plans, config)
     click.echo(_as_json(outcome) if as_json else _summary(outcome), nl=False)
     for line in outcome.alerts:

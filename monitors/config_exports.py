@@ -33,3 +33,5 @@ class Export(Section):
     settle: Duration = SETTLE
     """A file that was changed so shortly ago is looked at again after as long, and waits for the
     next run when it has changed."""
+    overwrite: bool = False
+    """Whether a file that the export did not write itself is replaced, too."""

@@ -11,6 +11,7 @@ from time import sleep as wait
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line
+from monitors.arrival.copies import Copies
 from monitors.arrival.export import Exported, ExportFailed, export_file
 from monitors.arrival.growth import Growth
 from monitors.arrival.storage import fits, list_place
@@ -23,6 +24,7 @@ from monitors.config_exports import SETTLE, Export
 from monitors.config_feeds import place_of
 from monitors.errors import ExitCode, RampartError, UsageError, first_line
 from monitors.store.journal import RunRecord, StageRecord
+from monitors.warehouse.connection import state_folder
 
 log = logs.get_logger("Export")
 
@@ -100,6 +102,7 @@ class Plan:
     """Why the place of the files, or a part of it, cannot be listed."""
     required: bool = True
     settle: timedelta = SETTLE
+    overwrite: bool = False
 
 
 def plan_configured(config: Config, names: Sequence[str]) -> list[Plan]:
@@ -138,13 +141,15 @@ def export_files(
         run_id, "export", context.environment, started,
         versions=context.versions, git_revision=context.git_revision,
     )  # fmt: skip
-    work = [_Work(plan, started) for plan in plans]
+    copies = Copies(state_folder(config.root) / "exported" if config else None)
+    work = [_Work(plan, started, copies) for plan in plans]
     stopped: int | None = None
     try:
         with _stop_named():
             journal.write(replace(run, stages=tuple(each.stage for each in work)))
             for each in work:
                 each.carry_out(now, sleep)
+            copies.tidy()
     except Stopped as stop:
         stopped = stop.exit_code
         _cut_short(work, "STOPPED", str(stop), now())
@@ -173,7 +178,9 @@ def _plan_of(root: Path, name: str, export: Export) -> Plan:
     )
     faults = tuple(f"{listing.where}: {fault}" for fault in listing.faults)
     target = root / Path(export.to).expanduser()
-    return Plan(name, export.source, target, files, faults, export.required, export.settle)
+    return Plan(
+        name, export.source, target, files, faults, export.required, export.settle, export.overwrite
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -182,6 +189,7 @@ class _Work:
 
     plan: Plan
     started: datetime
+    copies: Copies
     files: list[Exported] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     cut_short: tuple[str, str] | None = None
@@ -205,7 +213,10 @@ class _Work:
     def _export(self, source: Path, name: str, growth: Growth) -> Exported:
         context = {"pipeline": self.plan.name, "source": str(source)}
         with logs.stage(log, "export", **context) as metrics, _stop_named():
-            exported = export_file(source, self.plan.folder, name, look=growth.settled)
+            exported = export_file(
+                source, self.plan.folder, name,
+                look=growth.settled, copies=self.copies, overwrite=self.plan.overwrite,
+            )  # fmt: skip
             metrics.update(
                 target=str(exported.target), bytes=exported.bytes, sha256=exported.sha256,
                 already_there=not exported.copied,

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from monitors.arrival import export
+from monitors.arrival.copies import Copies
 from monitors.arrival.export import ExportFailed, export_file
 from monitors.arrival.growth import Growth
 from monitors.commands import export as command
@@ -71,17 +72,109 @@ def rampart(
 # -------------------------------------------------------------------- one file
 
 
-def test_a_file_is_copied_once(source: Path, place: Path) -> None:
-    """Whole, with its checksum; a second time it is there already; another content replaces it."""
-    first = export_file(source, place, "a.csv")
-    second = export_file(source, place, "a.csv")
+def test_a_file_is_copied_once(source: Path, place: Path, tmp_path: Path) -> None:
+    """Whole, with its checksum; a second time it is there already; a newer version replaces it."""
+    copies = Copies(tmp_path / "notes")
+    first = export_file(source, place, "a.csv", copies=copies)
+    second = export_file(source, place, "a.csv", copies=copies)
     source.write_bytes(source.read_bytes().replace(b"1", b"3"))
-    third = export_file(source, place, "a.csv")
+    third = export_file(source, place, "a.csv", copies=copies)
 
     assert [True, False, True] == [first.copied, second.copied, third.copied]
     assert first.sha256 == second.sha256 != third.sha256
     assert hashlib.sha256((place / "a.csv").read_bytes()).hexdigest() == third.sha256
     assert ["a.csv"] == names(place)
+
+
+def test_what_the_export_did_not_write_is_not_destroyed(
+    source: Path, place: Path, tmp_path: Path
+) -> None:
+    """Another file, a copy that somebody changed, a copy of another source, a link to nothing."""
+    copies = Copies(tmp_path / "notes")
+    other = source.with_name("b.csv")
+    other.write_text("other")
+    target = place / "a.csv"
+    not_ours = "another file is there, which this export did not write"
+    for prepare, said in (
+        (lambda: target.write_text("precious"), not_ours),
+        (lambda: [export_file(source, place, "a.csv", copies=copies, overwrite=True),
+                  target.write_text("precious")], not_ours),
+        (lambda: [target.unlink(), export_file(other, place, "a.csv", copies=copies)],
+         f"a copy of {other} is there"),
+        (lambda: [target.unlink(), target.symlink_to("nowhere")], not_ours),
+    ):  # fmt: skip
+        prepare()
+        before = target.readlink() if target.is_symlink() else target.read_bytes()
+        with pytest.raises(ExportFailed) as raised:
+            export_file(source, place, "a.csv", copies=copies)
+
+        allowed = "move it away, or say --overwrite (`overwrite: true` in rampart.yml)"
+        assert f"{target}: {said}; {allowed}" == str(raised.value)
+        assert before == (target.readlink() if target.is_symlink() else target.read_bytes())
+
+    done = export_file(source, place, "a.csv", copies=copies, overwrite=True)
+
+    assert done.copied
+    assert source.read_bytes() == target.read_bytes()
+    assert ["a.csv"] == names(place)
+
+
+def test_a_target_that_is_written_meanwhile_is_left_alone(source: Path, place: Path) -> None:
+    """Also when its name was free at the beginning."""
+    with pytest.raises(ExportFailed, match=r"a\.csv: somebody else wrote it meanwhile"):
+        export_file(
+            source, place, "a.csv", lambda _bytes: (place / "a.csv").write_text("x") and None
+        )
+
+    assert b"x" == (place / "a.csv").read_bytes()
+    assert ["a.csv"] == names(place)
+
+
+@pytest.mark.parametrize("before_the_name", [True, False])
+def test_a_copy_is_known_whenever_the_export_was_killed(
+    source: Path, place: Path, tmp_path: Path, before_the_name: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Between the note and the name, or right after it: the next one replaces what it finds."""
+    copies = Copies(tmp_path / "notes")
+    export_file(source, place, "a.csv", copies=copies)
+    source.write_text("second")
+    real = Path.replace
+
+    def die(self: Path, target: Path) -> None:
+        if target == place / "a.csv":
+            if not before_the_name:
+                real(self, target)
+            raise KeyboardInterrupt
+        real(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            export_file(source, place, "a.csv", copies=copies)
+    source.write_text("third")
+    done = export_file(source, place, "a.csv", copies=copies)
+
+    assert done.copied
+    assert b"third" == (place / "a.csv").read_bytes()
+
+
+def test_notes_of_what_is_long_gone_are_forgotten(
+    source: Path, place: Path, tmp_path: Path
+) -> None:
+    """A landing place is emptied all the time; what is there, or was a day ago, stays known."""
+    copies = Copies(tmp_path / "notes")
+    for name in ("gone.csv", "there.csv", "late.csv"):
+        export_file(source, place, name, copies=copies)
+        if name != "late.csv":
+            for note in (tmp_path / "notes").iterdir():
+                os.utime(note, (0, 0))
+        if name != "there.csv":
+            (place / name).unlink()
+    copies.tidy()
+    left = [json.loads(path.read_text())["target"] for path in (tmp_path / "notes").iterdir()]
+
+    assert {f"{place}/there.csv", f"{place}/late.csv"} == set(left)
 
 
 def test_folders_below_the_target_are_made(source: Path, place: Path) -> None:
@@ -116,7 +209,7 @@ def test_a_file_that_is_replaced_is_old_or_new_and_never_both(source: Path, plac
 
     reader = threading.Thread(target=read)
     reader.start()
-    export_file(source, place, "a.csv")
+    export_file(source, place, "a.csv", overwrite=True)
     done.set()
     reader.join()
 
@@ -569,6 +662,43 @@ def test_a_stop_is_recorded_as_one(
         f"!! ALERT: EXPORT PIPELINE FAILURE !! - day: stopped by {signal}; 0 of 1 files are there"
     ) in err.splitlines()
     assert [] == names(place)
+
+
+def test_a_newer_version_replaces_and_a_foreign_file_does_not_unless_told(
+    source: Path, place: Path, tmp_path: Path
+) -> None:
+    """By the notes of the project, for files by name too; --overwrite, or `overwrite: true`."""
+    (tmp_path / "rampart.yml").write_text(
+        "exports:\n  day: {from: 'out/*.csv', to: place, settle: 0 seconds}\n"
+        "  bold: {from: 'out/*.csv', to: place, settle: 0 seconds, overwrite: true}\n"
+    )
+    target, codes = place / "a.csv", []
+    for content, arguments in (
+        ("first", ["day"]), ("second", ["day"]), ("third", [source, place]),
+        (None, ["day"]), (None, ["day", "--overwrite"]),
+        (None, ["bold"]),
+    ):  # fmt: skip
+        (source if content else target).write_text(content or "foreign")
+        done = rampart(tmp_path, *arguments, **AWAY)
+        codes.append(done.returncode)
+        assert (target.read_text() == source.read_text()) == (done.returncode == 0)
+        if done.returncode:
+            assert "another file is there, which this export did not write; move" in done.stderr
+
+    assert [0, 0, 0, 1, 0, 0] == codes
+
+
+def test_without_a_project_no_other_file_is_replaced(
+    source: Path, place: Path, tmp_path: Path
+) -> None:
+    """Nothing is noted there, so nothing is known to be its own."""
+    (place / "a.csv").write_text("x")
+    done = rampart(tmp_path, source, place)
+    told = rampart(tmp_path, "--overwrite", source, place)
+
+    assert [1, 0] == [done.returncode, told.returncode]
+    assert "did not write (without a rampart.yml it notes nothing); move it" in done.stderr
+    assert source.read_bytes() == (place / "a.csv").read_bytes()
 
 
 def test_two_sources_of_one_name_are_refused(source: Path, place: Path, tmp_path: Path) -> None:
