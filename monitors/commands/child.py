@@ -1,15 +1,18 @@
 """A child process, watched: its output passes through untouched, and nothing of it outlives a stop.
 
-The child leads a process group of its own, so that a stop reaches whatever it started. What it
-reports of itself stands on its standard output as JSON lines: `{"rampart": {"rows_written": 10}}`.
+The child leads a process group of its own, so that a stop reaches whatever it started. On Linux it
+dies when we are killed; what it started does not. What it reports of itself stands on its standard
+output as JSON lines: `{"rampart": {"rows_written": 10}}`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -19,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitors.store.journal import COUNTS, LARGEST_COUNT
+from monitors.warehouse.dbt_child import PR_SET_PDEATHSIG
 
 TAIL_LINES = 30
 """How many last lines of each output are kept."""
@@ -90,6 +94,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                preexec_fn=_dying_with_us(),  # no thread of ours runs yet
             )
             if self._asked is not None:  # asked to stop before there was anything to stop
                 self._stop(self._asked)
@@ -202,6 +207,21 @@ class Child:
                 self.counts[name] = number
             else:
                 self.on_report(_not_understood(name, number))
+
+
+def _dying_with_us() -> Callable[[], None] | None:
+    """What a child does before it becomes the command: die when we die, also before this line."""
+    if not sys.platform.startswith("linux"):
+        return None
+    # all that can be done before the fork is done before it
+    prctl, us = ctypes.CDLL(None).prctl, os.getpid()
+
+    def die_with_us() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != us:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return die_with_us
 
 
 def _not_understood(name: str, value: Any) -> str:
