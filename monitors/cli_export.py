@@ -33,6 +33,7 @@ def export(what: tuple[str, ...], overwrite: bool, as_json: bool) -> int:
         config = _config_if_any()
         plans = plan_named([Path(each) for each in what[:-1]], Path(what[-1]))
     else:
+        _refuse_lone_file(what)
         config = settings.config()
         plans = plan_configured(config, what)
     if overwrite:
@@ -42,8 +43,19 @@ def export(what: tuple[str, ...], overwrite: bool, as_json: bool) -> int:
     for line in outcome.alerts:
         click.echo(line, err=True)
     if outcome.not_recorded:
-        click.echo(f"rampart: this run is not recorded: {outcome.not_recorded}", err=True)
+        waits = "the record of this run waits for the warehouse"
+        said = waits if outcome.waits else "this run is not recorded"
+        click.echo(f"rampart: {said}: {outcome.not_recorded}", err=True)
     return outcome.exit_code
+
+
+def _refuse_lone_file(what: tuple[str, ...]) -> None:
+    """A file where the name of an export should be: the folder that it goes to was forgotten."""
+    if not what or not ("/" in what[0] or Path(what[0]).exists()):
+        return
+    config = _config_if_any()
+    if config is None or what[0] not in config.exports:
+        raise click.UsageError(f"`{what[0]}`: name the folder that it goes to, too")
 
 
 def _config_if_any() -> Config | None:
@@ -101,5 +113,6 @@ def _as_json(outcome: ExportsOutcome) -> str:
         ],
         "alerts": outcome.alerts,
         "not_recorded": outcome.not_recorded,
+        "waits": outcome.waits,
     }
     return json.dumps(found, indent=2) + "\n"

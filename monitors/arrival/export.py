@@ -26,6 +26,8 @@ BLOCK_BYTES = 1024 * 1024
 PREFIX, SUFFIX = ".rampart-", ".part"
 """Of the temporary name: a dot file, which no feed and no sync client takes for a finished one."""
 
+LONGEST_NAME = 200
+"""In bytes; file systems have 255."""
 WAY_OUT = "move it away, or say --overwrite (`overwrite: true` in rampart.yml)"
 
 Progress = Callable[[int], None]
@@ -208,7 +210,7 @@ def _copy_whole(
 def _open_part(target: Path) -> tuple[Path, int]:
     """A new temporary file beside the target, locked as long as this process lives."""
     while True:
-        part = target.with_name(f"{PREFIX}{target.name}.{secrets.token_hex(4)}{SUFFIX}")
+        part = target.with_name(f"{_stem(target.name)}.{secrets.token_hex(4)}{SUFFIX}")
         handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         with suppress(OSError):  # a file system without locks: then nobody sweeps, either
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -217,9 +219,16 @@ def _open_part(target: Path) -> tuple[Path, int]:
         os.close(handle)  # another export swept it between the two calls
 
 
+def _stem(name: str) -> str:
+    """How the temporary name begins; a long one would not fit with what is added to it."""
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return PREFIX + name
+
+
 def _sweep(folder: Path, name: str) -> None:
     """Remove what exports of this file left behind that were killed; those that run hold a lock."""
-    for part in folder.glob(f"{_escaped(PREFIX + name)}.*{SUFFIX}"):
+    for part in folder.glob(f"{_escaped(_stem(name))}.*{SUFFIX}"):
         with suppress(OSError):
             handle = os.open(part, os.O_RDWR)
             try:
@@ -277,17 +286,17 @@ class _named_errors:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if not isinstance(error, OSError):
             return
-        path = Path(error.filename) if error.filename else self.folder
+        met = path = Path(error.filename) if error.filename else self.folder
         if path.name.startswith(PREFIX) and path.name.endswith(SUFFIX):
             path = self.target  # nobody knows it by its hidden name
         if error.errno == errno.ENOSPC:
             said = f"{self.folder}: no space left while writing {self.source.name}"
         elif error.errno in (errno.EACCES, errno.EPERM):
-            said = f"{path}: permission denied: {_who_may(path)}"
+            said = f"{path}: permission denied: {_who_may(met)}"
         elif error.errno == errno.EROFS:
             said = f"{self.folder}: the file system is read-only"
         elif error.errno == errno.ENOENT and path == self.source:
-            said = f"{path}: the source has vanished"
+            said = f"{path}: this source does not exist"
         else:
             said = f"{path}: {error.strerror or error}"
         raise ExportFailed(said) from error

@@ -70,6 +70,9 @@ class ExportsOutcome:
     run_id: str
     exports: tuple[ExportOutcome, ...]
     not_recorded: str | None = None
+    """Why its record is not in the warehouse."""
+    waits: bool = False
+    """Whether the record lies in the spool, for the next command that reaches the warehouse."""
     stopped: int | None = None
     """The exit code of a stop: 130 or 143."""
 
@@ -157,10 +160,10 @@ def export_files(
         _cut_short(work, type(error).__name__, first_line(error), now())
         journal.write(_ended(run, work, now(), getattr(error, "exit_code", ExitCode.RED)))
         raise
-    outcome = ExportsOutcome(run_id, tuple(each.outcome for each in work), None, stopped)
+    outcome = ExportsOutcome(run_id, tuple(each.outcome for each in work), stopped=stopped)
     not_recorded = journal.write(_ended(run, work, now(), outcome.exit_code))
     log.info("run finished", command="export", exit_code=int(outcome.exit_code))
-    return replace(outcome, not_recorded=not_recorded)
+    return replace(outcome, not_recorded=not_recorded, waits=journal.waits)
 
 
 # -------------------------------------------------------------------- the pieces
@@ -177,6 +180,8 @@ def _plan_of(root: Path, name: str, export: Export) -> Plan:
         and not unfinished(each.name, pattern.rsplit("/", 1)[-1])
     )
     faults = tuple(f"{listing.where}: {fault}" for fault in listing.faults)
+    if listing.is_absent:
+        faults = (f"the source folder {root / folder} does not exist",)
     target = root / Path(export.to).expanduser()
     return Plan(
         name, export.source, target, files, faults, export.required, export.settle, export.overwrite

@@ -133,7 +133,10 @@ def job(
 
     An error is recorded with the end of its traceback, said as an alert line through `say`, and
     goes on to the caller. SIGTERM ends the block as SystemExit(143) does, so that it is recorded.
+    Raises ValueError when it has no name.
     """
+    if not pipeline.strip():
+        raise ValueError(f"job({pipeline!r}): allowed is a name")
     _hide_secrets()
     runner = Runner(config)
     recorder = _Recorder(runner, pipeline, stage, layer, None)

@@ -39,12 +39,15 @@ class Journal:
     def __init__(self, root: Path | None, tell: Tell | None = None) -> None:
         self.root = root
         self.tell = tell
+        self.waits = False
+        """Whether the record that was written last lies in the spool."""
 
     def write(self, record: RunRecord) -> str | None:
         """Write a record; a later one of the same run completes it. Why it could not be written
         into the warehouse, or None. Never raises: what is watched goes on. Before the end of a
         run goes what waits: an older failure must not be told after it."""
         record = storable(record)
+        self.waits = False
         try:
             target = configured_target(self.root or Path.cwd())
             if target is None and self.root is None:
@@ -88,6 +91,7 @@ class Journal:
             return reason
         said = "record refused" if refused else "record waits for the warehouse"
         log.warning(said, spool_file=str(path), reason=why)
+        self.waits = not refused
         return why
 
     def _forget(self, record: RunRecord) -> None:

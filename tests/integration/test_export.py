@@ -184,6 +184,14 @@ def test_folders_below_the_target_are_made(source: Path, place: Path) -> None:
     assert ["2026/11/a.csv"] == names(place)
 
 
+def test_a_name_may_be_as_long_as_the_system_allows(source: Path, place: Path) -> None:
+    """The temporary one is longer, and must not be what does not fit."""
+    name = "ä" * 125 + ".csv"
+    export_file(source, place, name)
+
+    assert [name] == names(place)
+
+
 def test_nobody_ever_sees_half_a_file(source: Path, place: Path) -> None:
     """While it is written only a dot file is there, which no feed reads."""
     seen: list[list[str]] = []
@@ -374,7 +382,7 @@ def test_a_disk_that_lies_is_found_out(
 def test_what_is_wrong_is_named(source: Path, place: Path, tmp_path: Path) -> None:
     """A source that has vanished, a folder as a source, a target that is none."""
     for wrong, said in (
-        ((tmp_path / "gone.csv", place), "gone.csv: the source has vanished"),
+        ((tmp_path / "gone.csv", place), "gone.csv: this source does not exist"),
         ((tmp_path, place), f"{tmp_path}: no regular file"),
         ((source, tmp_path / "nowhere"), "the target folder does not exist; is it mounted?"),
         ((source, source), "a.csv: the target is no folder"),
@@ -515,9 +523,9 @@ def test_without_the_warehouse_it_works_and_says_so(
     done = rampart(tmp_path, RAMPART_HOST="127.0.0.1", RAMPART_PORT="9")
 
     assert (0, ["a.csv"]) == (done.returncode, names(place))
-    assert done.stderr.startswith(
-        "rampart: this run is not recorded: cannot connect to 127.0.0.1:9"
-    )
+    (line,) = done.stderr.splitlines()
+    waits = "rampart: the record of this run waits for the warehouse: "
+    assert line.startswith(f"{waits}cannot connect to 127.0.0.1:9")
     assert 1 == len(list((tmp_path / ".rampart/spool").iterdir()))
 
 
@@ -548,8 +556,8 @@ def test_a_folder_that_may_not_be_used_fails_its_files_only(
     assert 1 == done.returncode
     assert ["a.csv", "z.csv"] == names(place)
     (said,) = json.loads(done.stdout)["exports"][0]["failed"]
-    assert "shut/" in said
-    assert ": permission denied: this is " in said
+    assert said.startswith(f"{place}/shut/b.csv: permission denied: this is ")
+    assert f"the folder {place}/shut belongs to " in said
     assert f"with mode {mode:04o}" in said
     assert f"!! ALERT: EXPORT PIPELINE FAILURE !! - day: {said}" in done.stderr.splitlines()
     assert "Traceback" not in done.stderr
@@ -699,6 +707,42 @@ def test_without_a_project_no_other_file_is_replaced(
     assert [1, 0] == [done.returncode, told.returncode]
     assert "did not write (without a rampart.yml it notes nothing); move it" in done.stderr
     assert source.read_bytes() == (place / "a.csv").read_bytes()
+
+
+def test_a_lost_record_is_not_said_to_wait(source: Path, place: Path, tmp_path: Path) -> None:
+    """Only what lies in the spool waits."""
+    (tmp_path / "rampart.yml").write_text("exports: {day: {from: 'out/*', to: place}}\n")
+    (tmp_path / ".rampart").write_text("a file where the folder should be")
+    done = rampart(tmp_path, **AWAY)
+
+    assert "rampart: this run is not recorded: cannot connect to 127.0.0.1:9" in done.stderr
+    assert "waits" not in done.stderr
+
+
+@pytest.mark.parametrize("with_project", [True, False])
+def test_a_file_without_a_folder_is_told_the_usage(
+    source: Path, place: Path, tmp_path: Path, with_project: bool
+) -> None:
+    """Not that there is no such export, nor that there is no rampart.yml."""
+    if with_project:
+        (tmp_path / "rampart.yml").write_text("exports: {day: {from: 'out/*', to: place}}\n")
+    for named in ("out/a.csv", "out/b.csv", "out"):
+        done = rampart(tmp_path, named)
+
+        assert 2 == done.returncode
+        assert "Usage: rampart export [OPTIONS] [NAME | SOURCE... FOLDER]" in done.stderr
+        assert f"Error: `{named}`: name the folder that it goes to, too\n" in done.stderr
+
+
+def test_a_source_folder_that_is_not_there_is_named(place: Path, tmp_path: Path) -> None:
+    """As it was looked for."""
+    (tmp_path / "rampart.yml").write_text("exports: {day: {from: 'nothing/*', to: place}}\n")
+    done = rampart(tmp_path, **AWAY)
+
+    assert (
+        "!! ALERT: EXPORT PIPELINE FAILURE !! - day:"
+        f" the source folder {tmp_path}/nothing does not exist"
+    ) in done.stderr.splitlines()
 
 
 def test_two_sources_of_one_name_are_refused(source: Path, place: Path, tmp_path: Path) -> None:

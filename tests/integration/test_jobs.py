@@ -212,6 +212,20 @@ def test_a_command_that_cannot_start_is_recorded(desk: Desk) -> None:
     assert 2 == desk.exec("--timeout", "soon", "--", "true").returncode
 
 
+@pytest.mark.parametrize("option", ["--pipeline", "--stage"])
+def test_a_job_without_a_name_is_refused(desk: Desk, option: str) -> None:
+    """Nobody would find its record."""
+    done = desk.exec(option, " ", "--", "true")
+
+    assert 2 == done.returncode
+    assert f"Invalid value for '{option}': found ` `, allowed is a name" in done.stderr
+    with (
+        pytest.raises(ValueError, match=r"job\(''\): allowed is a name"),
+        job("", config=desk.root),
+    ):
+        pass
+
+
 def test_a_killed_watcher_stays_started(desk: Desk) -> None:
     """kill -9 of exec itself: the row that never ended says so, and the job goes with it."""
     child = _kill_in_mid_job(desk)
