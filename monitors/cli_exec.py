@@ -27,9 +27,17 @@ def _duration(_context: Any, _option: Any, value: str | None) -> timedelta | Non
     return found
 
 
+def _named(_context: Any, _option: Any, value: str) -> str:
+    if not value.strip():
+        raise click.BadParameter(f"found `{value}`, allowed is a name")
+    return value
+
+
 @click.command("exec", context_settings={"ignore_unknown_options": True})
-@click.option("--pipeline", required=True, help="Under which name it is recorded.")
-@click.option("--stage", default="job", show_default=True, help="Which step of it this is.")
+@click.option("--pipeline", required=True, callback=_named, help="Under which name it is recorded.")
+@click.option(
+    "--stage", default="job", show_default=True, callback=_named, help="Which step of it this is."
+)
 @click.option(
     "--layer", type=click.Choice(["bronze", "silver", "gold"]), default="gold", show_default=True
 )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from monitors.config_types import Section
+from monitors.config_types import Duration, Section
+
+SETTLE = timedelta(seconds=2)
 
 
 def _local(value: str) -> str:
@@ -27,3 +30,8 @@ class Export(Section):
     """A folder that is there: a mount that is gone must not become a folder of this disk."""
     required: bool = True
     """Whether no file at all is red."""
+    settle: Duration = SETTLE
+    """A file that was changed so shortly ago is looked at again after as long, and waits for the
+    next run when it has changed."""
+    overwrite: bool = False
+    """Whether a file that the export did not write itself is replaced, too."""

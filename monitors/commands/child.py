@@ -1,15 +1,18 @@
 """A child process, watched: its output passes through untouched, and nothing of it outlives a stop.
 
-The child leads a process group of its own, so that a stop reaches whatever it started. What it
-reports of itself stands on its standard output as JSON lines: `{"rampart": {"rows_written": 10}}`.
+The child leads a process group of its own, so that a stop reaches whatever it started. On Linux it
+dies when we are killed; what it started does not. What it reports of itself stands on its standard
+output as JSON lines: `{"rampart": {"rows_written": 10}}`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -18,7 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitors.store.journal import COUNTS
+from monitors.store.journal import COUNTS, LARGEST_COUNT
+from monitors.warehouse.dbt_child import PR_SET_PDEATHSIG
 
 TAIL_LINES = 30
 """How many last lines of each output are kept."""
@@ -26,6 +30,8 @@ LINE_BYTES = 16 * 1024
 """What is kept of one line, and how long a report may be."""
 DRAIN_SECONDS = 1.0
 """A process that the child left behind may hold its output open; so long a silence is the end."""
+QUOTED = 60
+"""How much is shown of a value that is not understood."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -88,6 +94,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
+                preexec_fn=_dying_with_us(),  # no thread of ours runs yet
             )
             if self._asked is not None:  # asked to stop before there was anything to stop
                 self._stop(self._asked)
@@ -196,10 +203,37 @@ class Child:
         except (ValueError, KeyError, TypeError, RecursionError):
             return  # a line that only looks like a report is none of our business
         for name, number in pairs:
-            if name in COUNTS and type(number) is int and number >= 0:
+            if name in COUNTS and type(number) is int and 0 <= number <= LARGEST_COUNT:
                 self.counts[name] = number
             else:
-                self.on_report(f"{name}: allowed are {', '.join(COUNTS)}, whole numbers from 0")
+                self.on_report(_not_understood(name, number))
+
+
+def _dying_with_us() -> Callable[[], None] | None:
+    """What a child does before it becomes the command: die when we die, also before this line."""
+    if not sys.platform.startswith("linux"):
+        return None
+    # all that can be done before the fork is done before it
+    prctl, us = ctypes.CDLL(None).prctl, os.getpid()
+
+    def die_with_us() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != us:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return die_with_us
+
+
+def _not_understood(name: str, value: Any) -> str:
+    """What was found and what is allowed."""
+    if name not in COUNTS:
+        return f"{_quoted(name)}: {_quoted(value)}; allowed are {', '.join(COUNTS)}"
+    return f"{name}: found {_quoted(value)}, allowed are whole numbers from 0 to {LARGEST_COUNT}"
+
+
+def _quoted(value: Any) -> str:
+    said = json.dumps(value)
+    return said if len(said) <= QUOTED else f"{said[:QUOTED]}..."
 
 
 def _signal_group(group: int, number: int) -> bool:

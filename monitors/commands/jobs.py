@@ -24,7 +24,7 @@ from monitors.commands.journal import Journal
 from monitors.commands.runner import Runner
 from monitors.config import Config
 from monitors.errors import ExitCode
-from monitors.store.journal import COUNTS, RunRecord, StageRecord
+from monitors.store.journal import COUNTS, LARGEST_COUNT, RunRecord, StageRecord
 
 log = logs.get_logger("Job")
 
@@ -62,13 +62,16 @@ class JobRun:
     def rows(self, **counts: int) -> None:
         """Note totals: read, written, created, updated, deleted, rejected, dead_lettered.
 
-        A later total of the same name replaces it. Raises TypeError for any other name.
+        A later total of the same name replaces it. Raises TypeError for any other name, and
+        ValueError for what is no count.
         """
         for name, number in counts.items():
             if f"rows_{name}" not in COUNTS:
                 allowed = ", ".join(each.removeprefix("rows_") for each in COUNTS)
                 raise TypeError(f"rows({name}=...): allowed are {allowed}")
-            self.counts[f"rows_{name}"] = int(number)
+            if not 0 <= (count := int(number)) <= LARGEST_COUNT:
+                raise ValueError(f"rows({name}={count}): allowed are 0 to {LARGEST_COUNT}")
+            self.counts[f"rows_{name}"] = count
 
 
 class Jobs(Runner):
@@ -130,7 +133,10 @@ def job(
 
     An error is recorded with the end of its traceback, said as an alert line through `say`, and
     goes on to the caller. SIGTERM ends the block as SystemExit(143) does, so that it is recorded.
+    Raises ValueError when it has no name.
     """
+    if not pipeline.strip():
+        raise ValueError(f"job({pipeline!r}): allowed is a name")
     _hide_secrets()
     runner = Runner(config)
     recorder = _Recorder(runner, pipeline, stage, layer, None)
@@ -242,7 +248,7 @@ def _hide_secrets() -> None:
 def _code_of(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         if error.code is None or isinstance(error.code, int):
-            return error.code or 0
+            return (error.code or 0) & 0xFF  # as the system gives it to whoever waits
         return ExitCode.RED
     return ExitCode.INTERRUPTED if isinstance(error, KeyboardInterrupt) else ExitCode.RED
 

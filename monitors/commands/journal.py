@@ -2,7 +2,7 @@
 
 A record that cannot be written lies in `.rampart/spool/` as one JSON file, whole or not at all. The
 next command that reaches the warehouse takes it in; killed in between, it does so once more, to the
-same effect.
+same effect. A record whose content the database refuses lies in `.rampart/spool/refused/`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 import psycopg
 
 from monitors import log as logs
-from monitors.errors import RampartError
-from monitors.store.journal import RunRecord, put_record
+from monitors.errors import RampartError, first_line
+from monitors.store.journal import RunRecord, put_record, storable
 from monitors.store.migrate import migrate
 from monitors.warehouse.connection import Connection, connect, resolve_target, state_folder
 from monitors.warehouse.target import configured_target
@@ -24,6 +24,9 @@ from monitors.warehouse.target import configured_target
 log = logs.get_logger("Journal")
 
 Tell = Callable[[Connection, RunRecord], None]
+
+REFUSALS = (psycopg.DataError, psycopg.IntegrityError)
+"""What a database says of content; it will say so for ever."""
 
 
 class Journal:
@@ -36,45 +39,72 @@ class Journal:
     def __init__(self, root: Path | None, tell: Tell | None = None) -> None:
         self.root = root
         self.tell = tell
+        self.waits = False
+        """Whether the record that was written last lies in the spool."""
 
     def write(self, record: RunRecord) -> str | None:
         """Write a record; a later one of the same run completes it. Why it could not be written
-        into the warehouse, or None. Never raises: what is watched goes on."""
+        into the warehouse, or None. Never raises: what is watched goes on. Before the end of a
+        run goes what waits: an older failure must not be told after it."""
+        record = storable(record)
+        self.waits = False
         try:
             target = configured_target(self.root or Path.cwd())
             if target is None and self.root is None:
                 return "there is no rampart.yml and no warehouse is configured"
             with connect(target or resolve_target(self.root or Path.cwd())) as connection:
                 migrate(connection)
+                connection.commit()
+                if record.ended_at is not None:
+                    self._take_in_others(connection)
                 put_record(connection, record)
                 if self.tell is not None:
                     self.tell(connection, record)
                 connection.commit()
+                self._forget(record)
         except (RampartError, psycopg.Error, OSError) as error:
-            return self._set_aside(record, logs.masked(str(error).splitlines()[0]))
-        self._forget(record)
+            refused = isinstance(error, REFUSALS)
+            return self._set_aside(record, logs.masked(first_line(error)), refused=refused)
         return None
 
-    def _set_aside(self, record: RunRecord, why: str) -> str:
+    def _take_in_others(self, connection: Connection) -> None:
+        """Whatever goes wrong here is no fault of the record that is to be written."""
+        if self.root is None:
+            return
+        try:
+            take_in_spool(connection, self.root, self.tell)
+        except (RampartError, psycopg.Error, OSError) as error:
+            if not connection.closed:
+                connection.rollback()
+            log.warning("records still wait", reason=logs.masked(first_line(error)))
+
+    def _set_aside(self, record: RunRecord, why: str, *, refused: bool) -> str:
         if self.root is None:
             return why
-        path = spool_folder(self.root) / f"{record.run_id}.json"
+        folder = spool_folder(self.root)
+        path = (folder / "refused" if refused else folder) / f"{record.run_id}.json"
         try:
             _write_whole(path, record.to_json())
         except OSError as error:
             reason = f"{why}; and it cannot be kept in {path.parent}: {error.strerror}"
             log.error("record lost", recorded_run=record.run_id, reason=reason)
             return reason
-        log.warning("record waits for the warehouse", spool_file=str(path), reason=why)
+        said = "record refused" if refused else "record waits for the warehouse"
+        log.warning(said, spool_file=str(path), reason=why)
+        self.waits = not refused
         return why
 
     def _forget(self, record: RunRecord) -> None:
         if self.root is not None:
-            (spool_folder(self.root) / f"{record.run_id}.json").unlink(missing_ok=True)
+            with suppress(OSError):
+                (spool_folder(self.root) / f"{record.run_id}.json").unlink(missing_ok=True)
 
 
 def take_in_spool(connection: Connection, root: Path, tell: Tell | None = None) -> int:
-    """Write what waits in the spool; commits. How many records; one that is none is set aside."""
+    """Write what waits in the spool; commits. How many records.
+
+    A file that is no record is set aside, and so is one that the database refuses.
+    """
     folder = spool_folder(root)
     if not folder.is_dir():
         return 0
@@ -83,7 +113,7 @@ def take_in_spool(connection: Connection, root: Path, tell: Tell | None = None) 
         claimed = path.with_name(f"{path.name}.{os.getpid()}.taken")
         try:
             path.rename(claimed)  # what its job writes from now on is a new file
-            record = RunRecord.from_json(claimed.read_text(encoding="utf-8"))
+            record = storable(RunRecord.from_json(claimed.read_text(encoding="utf-8")))
         except FileNotFoundError:
             continue  # another command was faster
         except (ValueError, KeyError, TypeError):
@@ -95,11 +125,15 @@ def take_in_spool(connection: Connection, root: Path, tell: Tell | None = None) 
             if tell is not None:
                 tell(connection, record)
             connection.commit()
+        except REFUSALS as error:
+            connection.rollback()
+            _refuse(claimed, folder / "refused" / f"{record.run_id}.json", error)
+            continue
         except psycopg.Error as error:
             connection.rollback()
             with suppress(FileNotFoundError):  # another command has taken it meanwhile
                 claimed.rename(folder / f"{record.run_id}.late.json")
-            log.warning("record still waits", reason=str(error).splitlines()[0])
+            log.warning("record still waits", reason=logs.masked(first_line(error)))
             continue
         claimed.unlink(missing_ok=True)
         taken += 1
@@ -110,6 +144,15 @@ def take_in_spool(connection: Connection, root: Path, tell: Tell | None = None) 
 
 def spool_folder(root: Path) -> Path:
     return state_folder(root) / "spool"
+
+
+def _refuse(claimed: Path, refused: Path, error: psycopg.Error) -> None:
+    refused.parent.mkdir(exist_ok=True)
+    with suppress(FileNotFoundError):  # another command has refused it meanwhile
+        claimed.rename(refused)
+        log.warning(
+            "record refused", spool_file=str(refused), reason=logs.masked(first_line(error))
+        )
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from psycopg.types.json import Jsonb
 
@@ -18,6 +18,8 @@ COUNTS = (
     "rows_dead_lettered",
 )  # fmt: skip
 """What a stage may count, as the columns of pipeline_logs are named."""
+LARGEST_COUNT = 2**63 - 1
+"""What a bigint holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,14 @@ class RunRecord:
         return cls(**_with_moments(values), stages=stages)
 
 
+RecordT = TypeVar("RecordT", RunRecord, StageRecord)
+
+
+def storable(record: RunRecord) -> RunRecord:
+    """The record without the signs that no database takes: of a child's output, or its name."""
+    return replace(_clean(record), stages=tuple(_clean(stage) for stage in record.stages))
+
+
 def put_record(connection: Connection, record: RunRecord) -> None:
     """Write what is known of a run within the caller's transaction."""
     run = {name: getattr(record, name) for name in RunRecord.__slots__ if name != "stages"}
@@ -72,6 +82,16 @@ def put_record(connection: Connection, record: RunRecord) -> None:
         counts = {name: stage.counts.get(name) for name in COUNTS}
         row = {**values, **counts, "run_id": record.run_id}
         connection.execute(statement("put_stage").encode(), row)
+
+
+def _clean(record: RecordT) -> RecordT:
+    values = ((name, getattr(record, name)) for name in type(record).__slots__)
+    texts: dict[str, Any] = {name: _text(value) for name, value in values if isinstance(value, str)}
+    return replace(record, **texts)
+
+
+def _text(value: str) -> str:
+    return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _with_moments(values: dict[str, Any]) -> dict[str, Any]:

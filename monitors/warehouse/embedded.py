@@ -10,9 +10,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import pwd
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 import time
@@ -87,6 +89,10 @@ class EmbeddedPostgres:
 
         Raises EmbeddedPostgresError with the reason and the way out.
         """
+        with self._owner_named():
+            return self._start()
+
+    def _start(self) -> Target:
         if self._is_ready():
             return self.target()
         with self._lock():
@@ -104,7 +110,7 @@ class EmbeddedPostgres:
         `for_good` spares it writing out what is to be deleted.
         """
         mode = "immediate" if for_good else "fast"
-        with self._lock():
+        with self._owner_named(), self._lock():
             if not self.is_running():
                 return False
             self._run("pg_ctl", "stop", "-w", "-m", mode, "-D", str(self.data))
@@ -118,8 +124,9 @@ class EmbeddedPostgres:
 
     def is_running(self) -> bool:
         """Whether a connection is answered: a dead pid in a file proves nothing."""
-        if not (self.sockets / ".s.PGSQL.5432").exists():
-            return False
+        with self._owner_named():
+            if not (self.sockets / ".s.PGSQL.5432").exists():
+                return False
         return self._run("pg_isready", "-q", "-h", str(self.sockets), check=False).returncode == 0
 
     def binary(self, name: str) -> Path:
@@ -127,6 +134,17 @@ class EmbeddedPostgres:
         return self._binaries() / name
 
     # ---------------------------------------------------------------- the pieces
+
+    @contextmanager
+    def _owner_named(self) -> Iterator[None]:
+        """What another user keeps shut is told with its owner, and what to do."""
+        try:
+            yield
+        except PermissionError as error:
+            path = Path(error.filename or self.folder)
+            if self.folder not in (path, *path.parents) and self.sockets not in path.parents:
+                raise
+            raise EmbeddedPostgresError(_who_shut(path)) from None
 
     def _is_ready(self) -> bool:
         """Whether the server runs and its database has been made, too."""
@@ -334,9 +352,29 @@ def _reasons(text: str) -> list[str]:
     return re.findall(r"\b(?:error|FATAL|PANIC):.*", text)
 
 
-def _is_account(name: str) -> bool:
-    import pwd
+def _who_shut(path: Path) -> str:
+    """Why a path cannot be used: whose the last folder is that can be seen on the way to it."""
+    while not os.path.exists(path):  # noqa: PTH110 - never raises
+        path = path.parent
+    found, me = path.stat(), os.geteuid()
+    if found.st_uid == me:
+        mode = stat.S_IMODE(found.st_mode)
+        return f"{path} has mode {mode:04o} and is shut for {_account(me)}, too: chmod u+rwX {path}"
+    owner = _account(found.st_uid)
+    return (
+        f"the embedded Postgres in {path} belongs to {owner}, this is {_account(me)}: run as"
+        f" {owner}, or set RAMPART_HOME to a folder of your own"
+    )
 
+
+def _account(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"
+
+
+def _is_account(name: str) -> bool:
     try:
         pwd.getpwnam(name)
     except KeyError:

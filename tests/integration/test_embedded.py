@@ -91,6 +91,61 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+@pytest.mark.skipif(not AS_ROOT, reason="becoming somebody else needs root")
+@pytest.mark.parametrize("command", [("env",), ("db", "start"), ("db", "stop")])
+def test_a_server_of_somebody_else_is_told_with_its_owner(
+    folder: Path, command: tuple[str, ...]
+) -> None:
+    """Which folder, whose, who asks and what to do; exit 2."""
+    project, data = shut_server(folder)
+    done = as_nobody(project, *command)
+
+    assert 2 == done.returncode
+    seen = data.parent if command == ("db", "stop") else data  # the lock comes first
+    assert (
+        f"rampart: the embedded Postgres in {seen} belongs to root, this is nobody: run as root, or"
+        " set RAMPART_HOME to a folder of your own"
+    ) in done.stderr.splitlines()
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="becoming somebody else needs root")
+def test_a_folder_that_is_shut_for_its_owner_is_told(folder: Path) -> None:
+    """Nobody else can help there: the mode, and the command that opens it."""
+    project, data = shut_server(folder)
+    os.chown(data, 65534, 65534)
+    data.chmod(0o000)
+    done = as_nobody(project, "env")
+
+    assert 2 == done.returncode
+    assert f"{data} has mode 0000 and is shut for nobody, too: chmod u+rwX {data}" in done.stderr
+
+
+def shut_server(folder: Path) -> tuple[Path, Path]:
+    """A project that anybody may read, with the data folder of a server that is root's own."""
+    project = project_in(folder)
+    data = project / ".rampart" / "postgres"
+    data.mkdir(mode=0o700)
+    (data / ".s.PGSQL.5432").touch()
+    project.chmod(0o755)
+    return project, data
+
+
+def as_nobody(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as an account without rights of its own, which may not even read this Python."""
+    script = (
+        "import os, sys\n"
+        "import monitors.cli, monitors.config, monitors.warehouse.connection, psycopg.types.json\n"
+        "import monitors.config_file, monitors.warehouse.dbt, encodings.idna\n"
+        "os.setgroups([]), os.setgid(65534), os.setuid(65534)\n"
+        "monitors.cli.main()\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=project, capture_output=True, text=True,
+        check=False, timeout=100,
+        env={"PATH": os.environ["PATH"], "HOME": str(project), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
 # -------------------------------------------------------------------- the life of a server
 
 

@@ -212,10 +212,25 @@ def test_a_command_that_cannot_start_is_recorded(desk: Desk) -> None:
     assert 2 == desk.exec("--timeout", "soon", "--", "true").returncode
 
 
-def test_a_killed_watcher_stays_started(desk: Desk) -> None:
-    """kill -9 of exec itself: the row that never ended says so."""
-    _kill_in_mid_job(desk)
+@pytest.mark.parametrize("option", ["--pipeline", "--stage"])
+def test_a_job_without_a_name_is_refused(desk: Desk, option: str) -> None:
+    """Nobody would find its record."""
+    done = desk.exec(option, " ", "--", "true")
 
+    assert 2 == done.returncode
+    assert f"Invalid value for '{option}': found ` `, allowed is a name" in done.stderr
+    with (
+        pytest.raises(ValueError, match=r"job\(''\): allowed is a name"),
+        job("", config=desk.root),
+    ):
+        pass
+
+
+def test_a_killed_watcher_stays_started(desk: Desk) -> None:
+    """kill -9 of exec itself: the row that never ended says so, and the job goes with it."""
+    child = _kill_in_mid_job(desk)
+
+    assert not sys.platform.startswith("linux") or _is_gone(child)
     assert [("nightly", "started", None)] == desk.stages()
     assert [(None, None)] == desk.ask("select ended_at, exit_code from monitoring.runs")
 
@@ -282,6 +297,101 @@ def test_a_spool_file_that_is_none_is_set_aside(desk: Desk, connection: Connecti
     assert [("r2",)] == desk.ask("select run_id from monitoring.runs")
 
 
+def test_a_count_beyond_a_bigint_is_not_understood(desk: Desk) -> None:
+    """Said with its value; the others are kept, and the record is no worse for it."""
+    script = (
+        'print(\'{"rampart": {"rows_read": 99999999999999999999999, "rows_written": 3}}\')\n'
+        'print(\'{"rampart": {"eaten": 1}}\')\n'
+        'print(\'{"rampart": {"rows_read": "7"}}\')'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "monitors.cli", "--log-level", "warning", "exec", "--pipeline",
+         "nightly", "--", sys.executable, "-c", script],
+        cwd=desk.root, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    problems = [json.loads(line)["problem"] for line in done.stderr.splitlines()]
+
+    assert [
+        "rows_read: found 99999999999999999999999, allowed are whole numbers from 0 to"
+        " 9223372036854775807",
+        '"eaten": 1; allowed are rows_read, rows_written, rows_created, rows_updated,'
+        " rows_deleted, rows_rejected, rows_dead_lettered",
+        'rows_read: found "7", allowed are whole numbers from 0 to 9223372036854775807',
+    ] == problems
+    assert [("succeeded", None, 3)] == desk.stages("status, rows_read, rows_written")
+
+
+def test_a_record_that_the_database_refuses_does_not_hold_up_the_others(
+    desk: Desk, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is set aside, once, with its file and the reason; the rest of the spool goes in."""
+    migrate(connection)
+    connection.commit()
+    now = datetime(2026, 11, 18, tzinfo=timezone.utc)
+    folder = spool_folder(desk.root)
+    folder.mkdir(parents=True)
+    for run_id, rows in (("r1", 10**30), ("r2", 5)):
+        stage = StageRecord("p", "job", "gold", "succeeded", now, now, counts={"rows_read": rows})
+        record = RunRecord(run_id, "exec", "ci", now, now, 0, stages=(stage,))
+        (folder / f"{run_id}.json").write_text(record.to_json())
+    refused = folder / "refused" / "r1.json"
+
+    with caplog.at_level("WARNING", "rampart"):
+        assert 1 == take_in_spool(connection, desk.root)
+        assert 0 == take_in_spool(connection, desk.root)
+    assert [("r2",)] == desk.ask("select run_id from monitoring.runs")
+    assert [refused] == [path for path in folder.rglob("*") if path.is_file()]
+    (line,) = [each for each in caplog.messages if "record refused" in each]
+    assert str(refused) in line
+    assert "out of range" in line
+
+
+def test_a_record_that_is_refused_at_once_does_not_wait(desk: Desk) -> None:
+    """The database was there and said no: another try would change nothing."""
+    now = datetime(2026, 11, 18, tzinfo=timezone.utc)
+    stage = StageRecord("p", "job", "gold", "succeeded", now, now, counts={"rows_read": 10**30})
+    said = Journal(desk.root).write(RunRecord("r1", "exec", "ci", now, now, 0, stages=(stage,)))
+
+    assert said is not None
+    assert "out of range" in said
+    assert (spool_folder(desk.root) / "refused" / "r1.json").is_file()
+    assert [] == list(spool_folder(desk.root).glob("*.json"))
+
+
+def test_what_a_database_cannot_hold_is_left_out_of_the_record(desk: Desk) -> None:
+    """A zero byte in the output of a job, which no text of Postgres has."""
+    done = desk.exec(script="raise SystemExit('bro\\0ken')")
+
+    assert 1 == done.returncode
+    assert "broken" in desk.stages("error_message")[0][0]
+
+
+@pytest.mark.parametrize("command", ["exec", "export"])
+def test_exec_and_export_take_in_what_waits(desk: Desk, command: str) -> None:
+    """They reach the warehouse as any other command does."""
+    (desk.root / "rampart.yml").write_text(
+        "environment: ci\nexports: {day: {from: 'out/*', to: place, required: false}}\n"
+    )
+    for folder in ("out", "place"):
+        (desk.root / folder).mkdir()
+    desk.exec(script="raise SystemExit(3)", **AWAY)
+    if command == "exec":
+        desk.exec(script="pass")
+    else:
+        subprocess.run(
+            desk.command("export"), cwd=desk.root, check=True, capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    assert [("exec", 3), (command, 0)] == desk.ask(
+        "select command, exit_code from monitoring.runs order by started_at"
+    )
+    assert [] == list(spool_folder(desk.root).iterdir())
+    state = "resolved" if command == "exec" else "open"  # the older failure is told first
+    assert [("job_failure", "high", state)] == incidents(desk)
+
+
 def test_a_record_that_can_be_kept_nowhere_is_said_to_be_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +417,8 @@ def test_a_block_is_a_job(desk: Desk) -> None:
         run.rows(read=20, written=19)
         with pytest.raises(TypeError, match=r"rows\(eaten=\.\.\.\): allowed are read, written"):
             run.rows(eaten=1)
+        with pytest.raises(ValueError, match=r"rows\(read=1000000000000000000000\): allowed are 0"):
+            run.rows(read=10**21)
 
     assert [("spark_daily", "silver", "succeeded", 20, 19)] == desk.stages(
         "pipeline_name, layer, status, rows_read, rows_written"
@@ -355,14 +467,25 @@ def test_a_block_that_is_told_to_stop_is_recorded(desk: Desk) -> None:
     assert [(143,)] == desk.ask("select exit_code from monitoring.runs")
 
 
-def _kill_in_mid_job(desk: Desk, **variables: str) -> None:
-    """kill -9 of exec while its child runs; the child goes, too."""
+def _kill_in_mid_job(desk: Desk, **variables: str) -> int:
+    """kill -9 of exec while its child runs, whose pid this is."""
     script = "import os, time\nprint(os.getpid())\ntime.sleep(30)"
     with desk.start(script=script, **variables) as process:
         assert process.stdout is not None
         child = int(process.stdout.readline())
         process.kill()
-        os.kill(child, signal.SIGKILL)
+        process.wait()
+        if not sys.platform.startswith("linux"):  # elsewhere nobody else ends it
+            os.kill(child, signal.SIGKILL)
+    return child
+
+
+def _is_gone(pid: int, seconds: float = 5.0) -> bool:
+    """Soon: the system tells the child after its parent is dead."""
+    until = time.monotonic() + seconds
+    while _is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not _is_alive(pid)
 
 
 def _is_alive(pid: int) -> bool:
