@@ -8,6 +8,7 @@ from time import perf_counter
 
 from bench.figure import Figure, Options
 from bench.server import embedded_server
+from monitors.commands.evidence import places_of
 from monitors.commands.notify import Notifier, send_due
 from monitors.commands.record import raise_alerts
 from monitors.config import Config
@@ -41,7 +42,7 @@ def alerts(options: Options) -> Iterator[Figure]:
 def _milliseconds(runner: Notifier, store: Store, results: list[CheckResult]) -> float:
     """From the verdicts, which are written anyway, to the end of the run."""
     started = perf_counter()
-    raise_alerts(runner, store, results)
+    raise_alerts(runner, store, results, lambda: places_of(runner))
     store.connection.commit()
     send_due(runner, store)
     return 1000 * (perf_counter() - started)

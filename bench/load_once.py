@@ -21,7 +21,7 @@ from monitors.warehouse.target import Target
 
 
 def main(host: str, kind: str, table: str, path: Path) -> None:
-    target = Target(host, 5432, SUPERUSER, DATABASE, "bench", "", "bench")
+    target = Target(host, 5432, SUPERUSER, DATABASE, "embedded", "", "bench")
     feed = Feed.model_validate({"table": table, "format": kind, "path": str(path)})
     started = perf_counter()
     with connect(target) as connection:

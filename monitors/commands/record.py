@@ -40,7 +40,7 @@ def record_results(
     places = cache(lambda: places_of(runner))
     results = with_owners(results, lambda: places().lineage)
     store.add_results(results, executed_at)
-    _raise_alerts(runner, store, results, places)
+    raise_alerts(runner, store, results, places)
     store.connection.commit()
 
 
@@ -57,7 +57,7 @@ def with_owners(
     return [owned(each) for each in results]
 
 
-def _raise_alerts(
+def raise_alerts(
     runner: Runner, store: Store, results: Collection[CheckResult], places: Callable[[], Places]
 ) -> None:
     """Flips, incidents and outbox rows of these verdicts, in the caller's transaction."""
