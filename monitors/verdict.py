@@ -9,6 +9,7 @@ from monitors.arrival.loader import Loaded
 from monitors.errors import ExitCode
 from monitors.health import Health
 from monitors.results import CheckResult, Status, worst
+from monitors.store.landing import Refusal
 from monitors.store.postgres import Score
 
 
@@ -25,6 +26,10 @@ class FeedLoad:
     """(file, why) of those that are not whole yet and wait for a later run."""
     results: tuple[CheckResult, ...] = ()
     """What was found where the feed lands."""
+    open_refusals: tuple[Refusal, ...] = ()
+    """Deliveries, of this run or of any before, that were refused and that nothing has answered."""
+    admission: CheckResult | None = None
+    """The verdict on them; None when the feed was not asked."""
 
     @property
     def new(self) -> list[Loaded]:
@@ -41,6 +46,11 @@ class FeedLoad:
     @property
     def refused(self) -> list[Loaded]:
         return [file for file in self.new if file.delivery and file.delivery.admission == "refused"]
+
+    @property
+    def refused_before(self) -> list[Refusal]:
+        now = {file.delivery.delivery_id for file in self.refused if file.delivery}
+        return [each for each in self.open_refusals if each.delivery_id not in now]
 
     @property
     def is_absent(self) -> bool:
