@@ -107,9 +107,9 @@ class DataMonitor(Runner):
 
     def _run(self, store: Store, progress: ProgressFactory | None) -> Verdict:
         verdict = load_feeds(self, store, list(self.config.feeds), (), progress)
-        stops = [why for each in verdict.loads if (why := each.stops)]
+        stops = [(why, each.stopped_by) for each in verdict.loads if (why := each.stops)]
         if stops and self.config.run.on_red_landing == "stop":
-            verdict = verdict.plus(skip_build(self, store, stops[0]))
+            verdict = verdict.plus(skip_build(self, store, *stops[0]))
         else:
             verdict = verdict.plus(build_models(self, store, (), False))
         verdict = verdict.plus(scan_checks(self, store, (), None))

@@ -69,6 +69,12 @@ class FeedLoad:
             f"{self.feed}: no file has come, and the feed is required" if self.is_absent else None
         )
 
+    @property
+    def stopped_by(self) -> str:
+        """The check that says so: what was not built counts there, and only there."""
+        red = next((each for each in self.results if each.is_red), None)
+        return red.check_id if red else f"landing.{self.feed}.arrived"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
