@@ -53,7 +53,8 @@ def _series(seed: int) -> Series:
     random = np.random.default_rng(seed)
     level = np.exp(np.cumsum(random.normal(0, 0.02, DAYS)) + random.uniform(3, 9))
     counts = random.poisson(level * np.tile(WEEK, DAYS)[:DAYS]).astype(float)
-    return Series(np.datetime64("2024-01-01") + np.arange(DAYS).astype("timedelta64[D]"), counts, "day")
+    days = np.datetime64("2024-01-01") + np.arange(DAYS).astype("timedelta64[D]")
+    return Series(days, counts, "day")
 
 
 def _latest(part: int, number: int) -> tuple[int, float]:

@@ -95,16 +95,27 @@ def migrate() -> ExitCode:
     "--password-file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Lines `role: password`; a role without one cannot log in yet.",
 )  # fmt: skip
-def grant(password_file: Path | None) -> ExitCode:
-    """Create the least-privilege roles, or bring their grants up to date."""
+@click.option(
+    "--schema", "schemas", multiple=True, metavar="NAME",
+    help="A further schema that dbt builds into; may be given more than once.",
+)  # fmt: skip
+def grant(password_file: Path | None, schemas: tuple[str, ...]) -> ExitCode:
+    """Create the least-privilege roles, or bring their grants up to date.
+
+    The schemas of the last build's models and sources are granted, too, as far as they are there.
+    """
+    from monitors.commands.evidence import read_manifest
     from monitors.store.migrate import migrate as apply
     from monitors.store.roles import grant_roles, read_passwords
     from monitors.warehouse.connection import connect
+    from monitors.warehouse.manifest import schemas_of
 
     passwords = read_passwords(password_file) if password_file else {}
-    with connect(_target()) as connection:
+    target = _target()
+    known = schemas_of(read_manifest(_root()), target.dbname)
+    with connect(target) as connection:
         apply(connection)
-        for line in grant_roles(connection, passwords):
+        for line in grant_roles(connection, passwords, schemas, known):
             click.echo(line)
     return ExitCode.OK
 

@@ -6,6 +6,7 @@ Every error names the file, the line and the key, what was found, and what is al
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -124,12 +125,13 @@ def load_config(path: Path | None = None) -> Config:
     try:
         config = Config.model_validate(file.values)
     except ValidationError as error:
-        raise ConfigError(explain(error, file, Config)) from None
-    _refuse_unknown_names(config, file)
+        raise ConfigError(*explain(error, file, Config)) from None
+    if faults := [*_unknown_names(config, file), *_shared_names(config, file)]:
+        raise ConfigError(*faults)
     return config.model_copy(update={"root": path.parent.resolve()})
 
 
-def _refuse_unknown_names(config: Config, file: YamlFile) -> None:
+def _unknown_names(config: Config, file: YamlFile) -> Iterator[str]:
     """What one section names must stand in another."""
     for name, feed in config.arrivals.items():
         wanted = feed.freshness.calendar if feed.freshness else None
@@ -137,23 +139,22 @@ def _refuse_unknown_names(config: Config, file: YamlFile) -> None:
             known = ", ".join(config.calendars) or "none yet: there is no `calendars:`"
             section = "streams" if name in config.streams else "feeds"
             keys = (section, name, "freshness", "calendar")
-            raise ConfigError(wrong(file, keys, wanted, f"one of `calendars`: {known}"))
-    _refuse_shared_names(config, file)
+            yield wrong(file, keys, wanted, f"one of `calendars`: {known}")
     for dataset, volume in config.volumes.items():
         if volume.feed is not None and volume.feed not in config.arrivals:
             known = ", ".join(config.feeds) or "none yet: there is no `feeds:`"
             where = ("volumes", dataset, "feed")
-            raise ConfigError(wrong(file, where, volume.feed, f"one of `feeds`: {known}"))
+            yield wrong(file, where, volume.feed, f"one of `feeds`: {known}")
 
 
-def _refuse_shared_names(config: Config, file: YamlFile) -> None:
+def _shared_names(config: Config, file: YamlFile) -> Iterator[str]:
     """A stream with the name of a feed, or two with one checkpoint, would count each other's."""
     checkpoints: dict[str, str] = {}
     for name, stream in config.streams.items():
         if name in config.feeds:
-            raise ConfigError(wrong(file, ("streams", name), name, "a name that no feed has"))
+            yield wrong(file, ("streams", name), name, "a name that no feed has")
         other = checkpoints.setdefault(stream.checkpoint, name)
         if other != name:
             said = f"a checkpoint of its own: this one is that of `{other}`"
             where = ("streams", name, "checkpoint")
-            raise ConfigError(wrong(file, where, stream.checkpoint, said))
+            yield wrong(file, where, stream.checkpoint, said)

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from monitors.config_places import allowed_at, as_written
 from monitors.errors import ConfigError
@@ -30,6 +31,9 @@ def read_yaml(path: Path) -> YamlFile:
     """A mapping read from a file; an empty file is an empty mapping. Raises ConfigError."""
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        said = f"{path}: not found; `rampart init` proposes one, `--config` names another"
+        raise ConfigError(one_line(said)) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         said = f"{path}: cannot be read ({reason}); needed is a {path.name}"
@@ -57,34 +61,36 @@ def read_yaml(path: Path) -> YamlFile:
     return YamlFile(path, values, tree)
 
 
-def explain(error: ValidationError, file: YamlFile, model: type[BaseModel]) -> str:
-    """The first of the errors, as one line for a person."""
-    first = error.errors()[0]
-    loc = tuple(part for part in first["loc"] if part != "[key]")
+def explain(error: ValidationError, file: YamlFile, model: type[BaseModel]) -> list[str]:
+    """Each of the errors, as one line for a person."""
+    return [_explain(each, file, model) for each in error.errors()]
+
+
+def _explain(fault: ErrorDetails, file: YamlFile, model: type[BaseModel]) -> str:
+    loc = tuple(part for part in fault["loc"] if part != "[key]")
     keys = as_written(model, loc)
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    if first["type"] == "extra_forbidden":
+    if fault["type"] == "extra_forbidden":
         said = f"unknown key; allowed: {', '.join(allowed_at(model, loc[:-1]))}"
-    elif first["type"].startswith("union_tag"):  # which member of a union is meant
-        context: dict[str, Any] = first["ctx"]
+    elif fault["type"].startswith("union_tag"):  # which member of a union is meant
+        context: dict[str, Any] = fault["ctx"]
         keys = (*keys, context["discriminator"].strip("'"))
-        missing = first["type"] == "union_tag_not_found"
+        missing = fault["type"] == "union_tag_not_found"
         said = "missing; it must be given"
         if not missing:
             said = f"found {_kind(context['tag'])}, allowed is {context['expected_tags']}"
-    elif first["type"] == "secret":
-        said = f"found a value that is not shown, allowed is {first['msg']}"
-    elif first["type"] == "needed":
-        said = first["msg"]
-    elif first["type"] == "missing":
+    elif fault["type"] == "secret":
+        said = f"found a value that is not shown, allowed is {fault['msg']}"
+    elif fault["type"] == "needed":
+        said = fault["msg"]
+    elif fault["type"] == "missing":
         said = "missing; it must be given"
-    elif first["type"] in ("invalid_key", "string_type") and "[key]" in first["loc"]:
+    elif fault["type"] in ("invalid_key", "string_type") and "[key]" in fault["loc"]:
         said = "found a key that is no text, allowed is a name"
     else:
-        allowed = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        said = f"found {_kind(first['input'])}, allowed is {allowed}"
+        allowed = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        said = f"found {_kind(fault['input'])}, allowed is {allowed}"
     key = ".".join(str(part) for part in keys)
-    return one_line(f"{file.path}:{_line(file.tree, keys)}: key `{key}`: {said}{more}")
+    return one_line(f"{file.path}:{_line(file.tree, keys)}: key `{key}`: {said}")
 
 
 def wrong(file: YamlFile, keys: tuple[Any, ...], found: Any, allowed: str) -> str:

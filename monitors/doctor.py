@@ -10,7 +10,7 @@ from pathlib import Path
 
 from monitors.commands.channels import faults_of, routing_text, unheard_of
 from monitors.config import Config, load_config
-from monitors.errors import RampartError
+from monitors.errors import ConfigError, RampartError
 from monitors.scan.checks_files import find_files, read_checks
 from monitors.store.migrate import available
 from monitors.warehouse.connection import connect, resolve_target, state_folder
@@ -42,8 +42,8 @@ def examine(config_path: Path | None) -> list[Finding]:
     findings = [_python(), _versions()]
     try:
         config = load_config(config_path)
-    except RampartError as error:
-        return [*findings, Finding("configuration", False, str(error))]
+    except ConfigError as error:
+        return [*findings, *(Finding("configuration", False, each) for each in error.faults)]
     feeds = ", ".join(config.feeds) or "no feed: `rampart load` has nothing to do"
     findings.append(Finding("configuration", True, f"{config.root}/rampart.yml: {feeds}"))
     findings += [_dbt_project(config), _packages(config), *_checks(config)]

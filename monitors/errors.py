@@ -41,7 +41,12 @@ class Dropped(RampartError):
 
 
 class ConfigError(RampartError):
-    """The configuration is wrong."""
+    """The configuration is wrong. The text is its first fault; `faults` are all of them."""
+
+    def __init__(self, text: str, *more: str) -> None:
+        counted = f" (and {len(more)} more: `rampart doctor` lists them)" if more else ""
+        super().__init__(f"{text}{counted}")
+        self.faults = (text, *more)
 
 
 class ConnectionFailed(RampartError):

@@ -20,6 +20,7 @@ from monitors.commands.runner import Runner
 from monitors.commands.scan import scan_checks
 from monitors.commands.volumes import recount_volumes
 from monitors.commands.watched import watched
+from monitors.config import FILE_NAME
 from monitors.errors import ExitCode, UsageError
 from monitors.store.migrate import migrate
 from monitors.store.postgres import Store
@@ -38,16 +39,16 @@ class DataMonitor(Runner):
         paths: Sequence[Path] = (),
         progress: ProgressFactory | None = None,
     ) -> Verdict:
-        """Load one feed, or all; a file that fails does not stop the others."""
-        names = [feed] if feed else list(self.config.feeds)
-        for name in names:
-            self.config.feed(name)
+        """Load one feed, or all; a file that fails does not stop the others.
+
+        Raises UsageError when there is no feed, or none of that name.
+        """
+        names = self._feeds(feed)
         return self._watched("load", lambda store: load_feeds(self, store, names, paths, progress))
 
     def landing(self, feed: str | None = None) -> Verdict:
         """What lies where one feed lands, or all; nothing is loaded and nothing recorded."""
-        names = [feed] if feed else list(self.config.feeds)
-        return show_landing(self, names)
+        return show_landing(self, self._feeds(feed))
 
     def build(self, select: Sequence[str] = (), *, full_refresh: bool = False) -> Verdict:
         """`dbt build`, recorded."""
@@ -102,14 +103,28 @@ class DataMonitor(Runner):
 
     # ---------------------------------------------------------------- the pieces
 
+    def _feeds(self, named: str | None) -> list[str]:
+        """The feed that is named, or all; that there is none is nothing which could be done."""
+        names = [named] if named else list(self.config.feeds)
+        for name in names:
+            self.config.feed(name)
+        if not names:
+            where = self.config.root / FILE_NAME
+            streams = "; its streams: rampart consume" if self.config.streams else ""
+            raise UsageError(
+                f"no feed in {where}: a block under `feeds:` says what arrives, see README.md,"
+                f" Your own data{streams}"
+            )
+        return names
+
     def _watched(self, command: str, job: Callable[[Store], Verdict]) -> Verdict:
         return self.recorded(command, lambda store: watched(self, store, command, job))
 
     def _run(self, store: Store, progress: ProgressFactory | None) -> Verdict:
         verdict = load_feeds(self, store, list(self.config.feeds), (), progress)
-        stops = [why for each in verdict.loads if (why := each.stops)]
+        stops = [(why, each.stopped_by) for each in verdict.loads if (why := each.stops)]
         if stops and self.config.run.on_red_landing == "stop":
-            verdict = verdict.plus(skip_build(self, store, stops[0]))
+            verdict = verdict.plus(skip_build(self, store, *stops[0]))
         else:
             verdict = verdict.plus(build_models(self, store, (), False))
         verdict = verdict.plus(scan_checks(self, store, (), None))

@@ -171,7 +171,8 @@ def _load_line(each: FeedLoad) -> str:
     if each.is_absent:
         waits = f", {len(each.skipped)} not whole yet" if each.skipped else ""
         return f"loaded   {each.feed}: no file{waits}"
-    old = len(each.files) - len(each.new)
+    refused_before = {refusal.name for refusal in each.refused_before}
+    old = sum(1 for file in each.files if not file.delivery and file.name not in refused_before)
     parts = [f"{len(each.new)} new {'file' if len(each.new) == 1 else 'files'}, {each.rows:,} rows"]
     if each.dead_letters:
         letters = "dead letter" if each.dead_letters == 1 else "dead letters"
@@ -186,6 +187,8 @@ def _load_line(each: FeedLoad) -> str:
         parts.append(f"not whole yet: {first}{more} ({why})")
     if old:
         parts.append(f"{old} loaded before")
+    if each.refused_before:
+        parts.append(f"{len(each.refused_before)} refused before")
     added = sorted({name for file in each.new for name in file.drift.added})
     missing = sorted({name for file in each.new for name in file.drift.missing})
     guessed = [file.name for file in each.new if file.moment_is_guessed]
@@ -214,6 +217,7 @@ def _load_object(each: FeedLoad) -> dict[str, Any]:
             }
             for file in each.files
         ],
+        "open_refusals": [asdict(refusal) for refusal in each.open_refusals],
         "skipped": [{"file": name, "why": why} for name, why in each.skipped],
         "failed": [{"file": path, "why": why} for path, why in each.failed],
     }

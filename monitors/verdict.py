@@ -9,6 +9,7 @@ from monitors.arrival.loader import Loaded
 from monitors.errors import ExitCode
 from monitors.health import Health
 from monitors.results import CheckResult, Status, worst
+from monitors.store.landing import Refusal
 from monitors.store.postgres import Score
 
 
@@ -25,6 +26,10 @@ class FeedLoad:
     """(file, why) of those that are not whole yet and wait for a later run."""
     results: tuple[CheckResult, ...] = ()
     """What was found where the feed lands."""
+    open_refusals: tuple[Refusal, ...] = ()
+    """Deliveries, of this run or of any before, that were refused and that nothing has answered."""
+    admission: CheckResult | None = None
+    """The verdict on them; None when the feed was not asked."""
 
     @property
     def new(self) -> list[Loaded]:
@@ -43,6 +48,11 @@ class FeedLoad:
         return [file for file in self.new if file.delivery and file.delivery.admission == "refused"]
 
     @property
+    def refused_before(self) -> list[Refusal]:
+        now = {file.delivery.delivery_id for file in self.refused if file.delivery}
+        return [each for each in self.open_refusals if each.delivery_id not in now]
+
+    @property
     def is_absent(self) -> bool:
         """There was no file at all, new or old."""
         return not self.files and not self.failed
@@ -58,6 +68,12 @@ class FeedLoad:
         return (
             f"{self.feed}: no file has come, and the feed is required" if self.is_absent else None
         )
+
+    @property
+    def stopped_by(self) -> str:
+        """The check that says so: what was not built counts there, and only there."""
+        red = next((each for each in self.results if each.is_red), None)
+        return red.check_id if red else f"landing.{self.feed}.arrived"
 
 
 @dataclass(frozen=True, slots=True)

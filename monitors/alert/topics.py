@@ -110,6 +110,8 @@ def topic_of(result: CheckResult) -> Topic:
     if check_id.startswith("landing."):
         said = check_id.rsplit(".", 1)[-1]
         return Topic.VALIDATION if _any_of(_VALIDATES, said) else Topic.LANDING
+    if check_id.startswith("arrival.") and check_id.endswith(".admission"):
+        return Topic.LANDING
     if result.suite_name == "dbt":
         return _topic_of_dbt(result)
     if result.status is Status.ERROR:

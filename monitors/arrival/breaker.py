@@ -54,6 +54,5 @@ def mass_deletion(
         return None
     return (
         f"{gone:,} of {known:,} keys of the extract before are gone: {number_text(gone / known)}"
-        f" (max {extract.breaker}); if that is true:"
-        f" rampart deliveries let-through {feed_name} NAME --why ..."
+        f" (max {extract.breaker})"
     )

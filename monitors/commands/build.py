@@ -45,11 +45,18 @@ def alone(runner: Runner, store: Store, job: Callable[[], Verdict]) -> Verdict:
                 store.connection.commit()
 
 
-def skip_build(runner: Runner, store: Store, why: str) -> Verdict:
-    """The circuit breaker: nothing is built on what is not here, and the log says why."""
+def skip_build(runner: Runner, store: Store, why: str, stopped_by: str) -> Verdict:
+    """The circuit breaker: nothing is built on what is not here, and the log says why.
+
+    `stopped_by`: the check_id that stands for everything which therefore cannot report.
+    """
     source = f"dbt build into {runner.target.name}.{runner.target.schema}"
     log_id = store.start_stage("dbt", "build", "gold", source, "skipped")
-    counts = StageCounts(error_type="SKIPPED_RED_LANDING", error_message=why)
+    counts = StageCounts(
+        error_type="SKIPPED_RED_LANDING",
+        error_message=why,
+        details={"blocked_by": stopped_by},
+    )
     store.finish_stage(log_id, "skipped", counts)
     store.connection.commit()
     log.warning("build skipped", stage="build", reason=why)

@@ -67,6 +67,7 @@ def _last_build(runner: Runner, store: Store) -> Build | None:
         selection,
         is_running=is_running,
         is_broken_off=has_no_end and not is_running,
+        blocked_by=found["blocked_by"] or "",
     )
 
 

@@ -16,6 +16,7 @@ from monitors.arrival.landing import Look, with_load
 from monitors.arrival.loader import Loaded, load_file, moment_in_name
 from monitors.arrival.raw import ensure_table
 from monitors.arrival.storage import LandedFile, has_changed, landed
+from monitors.commands.admission import admission_of, refusal_lines
 from monitors.commands.landing import look_at
 from monitors.commands.record import job_result, record_jobs, record_results
 from monitors.commands.runner import Runner
@@ -31,6 +32,8 @@ log = logs.get_logger("Monitor")
 NO_FILE = "no file matches its path"
 SKIPPED_NO_DATA = "SKIPPED_NO_DATA"
 """What pipeline_logs says of an optional feed that brought nothing."""
+REFUSED = "REFUSED"
+"""The same of a delivery that may not take part; its rows are in raw all the same."""
 
 ProgressFactory = Callable[[str, int], Callable[[int], None]]
 """(file name, its bytes) -> a function that is told how many more bytes were read."""
@@ -54,8 +57,10 @@ def load_feeds(
     loads = tuple(_load_feed(runner, store, name, paths, progress) for name in names)
     results = tuple(result for each in loads for result in each.results)
     record_results(runner, store, results, runner.now())
+    admissions = tuple(each.admission for each in loads if each.admission)
     jobs = [job(runner, each) for each in loads for job in (_job, _arrival)]
-    record_jobs(runner, store, jobs)
+    record_jobs(runner, store, [*jobs, *admissions])
+    results += tuple(each for each in admissions if each.is_failed)
     alerts = [line for each in loads for line in _load_alerts(each)]
     code = ExitCode.RED if alerts else ExitCode.OK
     since = store.red_since(each.check_id for each in results if each.is_red)
@@ -98,6 +103,7 @@ def _load_feed(
             failed.append((str(file.source), str(error).splitlines()[0]))
     results = _results_after(seen, loaded, skipped)
     done = FeedLoad(name, tuple(loaded), tuple(failed), feed.required, tuple(skipped), results)
+    done = replace(done, **admission_of(runner, store.connection, name))
     if done.is_absent:
         _record_absence(store, done, feed)
     store.connection.commit()
@@ -161,8 +167,7 @@ def _load_one(
             is_growing = loaded.delivery is not None and has_changed(path, before)
             metrics.update({"still_growing": True} if is_growing else _load_metrics(loaded))
             if not is_growing:
-                status = "succeeded" if loaded.delivery else "skipped"
-                store.finish_stage(log_id, status, _load_counts(loaded))
+                store.finish_stage(log_id, _load_status(loaded), _load_counts(loaded))
                 connection.commit()
         if is_growing:
             raise StillGrowing(StillGrowing.why)
@@ -224,6 +229,12 @@ def _load_metrics(loaded: Loaded) -> dict[str, Any]:
     }
 
 
+def _load_status(loaded: Loaded) -> str:
+    if loaded.delivery is None:
+        return "skipped"
+    return "failed" if loaded.delivery.admission == "refused" else "succeeded"
+
+
 def _load_counts(loaded: Loaded) -> StageCounts:
     if loaded.delivery is None:
         return StageCounts(rows_read=0, rows_written=0, error_message=None)
@@ -231,6 +242,8 @@ def _load_counts(loaded: Loaded) -> StageCounts:
         rows_read=loaded.delivery.records,
         rows_written=loaded.delivery.rows,
         rows_dead_lettered=loaded.delivery.dead_letters,
+        error_type=REFUSED if loaded.delivery.admission == "refused" else None,
+        error_message=loaded.delivery.why,
         details={"null_shares": loaded.null_shares} if loaded.null_shares else {},
     )
 
@@ -269,11 +282,7 @@ def _load_alerts(each: FeedLoad) -> list[str]:
     lines += [
         alert_line("load failure", f"{each.feed}: {path}: {why}") for path, why in each.failed
     ]
-    lines += [
-        alert_line("delivery refused", f"{each.feed}: {file.name}: {file.delivery.why}")
-        for file in each.refused
-        if file.delivery
-    ]
+    lines += refusal_lines(each)
     if each.is_absent and each.required:
         why = f"{each.feed}: {NO_FILE}, and the feed is required"
         lines.append(alert_line("landing failure", why))

@@ -173,6 +173,6 @@ def record_jobs(runner: Runner, store: Store, jobs: Sequence[CheckResult]) -> No
     """Failed jobs, and those that work again; one that works as before leaves no verdict."""
     incidents = Incidents(store.connection, runner.config.environment, runner.run_id)
     red = incidents.red_check_ids(each.check_id for each in jobs)
-    said = [each for each in jobs if each.is_red or each.check_id in red]
+    said = [each for each in jobs if each.is_failed or each.check_id in red]
     if said:
         record_results(runner, store, said, runner.now())

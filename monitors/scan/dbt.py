@@ -60,7 +60,8 @@ class _Reading:
     def results(self) -> list[CheckResult]:
         found = [self._of(each, unique_id) for unique_id, each in self.reported.items()]
         found += [self._of_absent(unique_id) for unique_id in self.absent]
-        if self.artifacts.lost and (self.artifacts.selection or not self.absent):
+        is_lost = self.artifacts.lost and not self.artifacts.blocked_by
+        if is_lost and (self.artifacts.selection or not self.absent):
             found.append(_lost_build(self.artifacts))
         return [each for each in found if each is not None]
 
@@ -215,7 +216,8 @@ class _Reading:
         )
 
     def _blocked_by(self, unique_id: str) -> str | None:
-        return self._culprits.get(unique_id) or self._failed_hook
+        parent = self._culprits.get(unique_id) or self._failed_hook
+        return parent or self.artifacts.blocked_by or None
 
     def _attributes(self, node: Node) -> dict[str, Any]:
         attributes = attributes_of(node, self.lineage)

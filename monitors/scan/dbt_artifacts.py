@@ -49,6 +49,8 @@ class Build:
     is_running: bool = False
     is_broken_off: bool = False
     """It ended, and not by itself."""
+    blocked_by: str = ""
+    """The check at the landing place because of which it was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Artifacts:
     """Why the build that counts left no results, or not all of them, and since when."""
     selection: str = ""
     """Of the build that left not all of its results."""
+    blocked_by: str = ""
+    """The check that stands for all results: because of it nothing was built."""
 
 
 def read_artifacts(
@@ -90,6 +94,8 @@ def read_artifacts(
     if not is_known and not (folder / SOURCES).exists():
         return None
     if results is None and build is not None and is_due and not (folder / MANIFEST).exists():
+        if build.blocked_by:
+            return None
         raise ChecksError(
             f"{folder / RUN_RESULTS}: not found; {_said(build)} left no results here;"
             " run `rampart build`"
@@ -102,7 +108,14 @@ def read_artifacts(
     lost = _why_lost(folder, results, build, now, is_current, is_dbt_at_work)
     if lost:
         selection = build.selection if build else ""
-        return Artifacts(manifest, selects_by_default=by_default, lost=lost, selection=selection)
+        blocked_by = build.blocked_by if build and not _is_left_by(build, results) else ""
+        return Artifacts(
+            manifest,
+            selects_by_default=by_default,
+            lost=lost,
+            selection=selection,
+            blocked_by=blocked_by,
+        )
     if build and build.is_broken_off and build.selection and _is_stamped(build, results):
         lost = f"{_said(build)} was stopped; what it did not reach is not known"
         return Artifacts(

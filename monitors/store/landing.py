@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from monitors.store.sql import statement
 from monitors.warehouse.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refused delivery that was neither let through nor followed by one that answers it."""
+
+    delivery_id: int
+    name: str
+    loaded_at: datetime
+    guard: str
+    why: str
 
 
 class LandingHistory:
@@ -46,6 +58,10 @@ class LandingHistory:
     def moments_since(self, moment: datetime) -> list[datetime]:
         """Moments that names of deliveries state."""
         return [row[0] for row in self._rows("landing_moments", since=moment)]
+
+    def open_refusals(self) -> tuple[Refusal, ...]:
+        """Refused deliveries that somebody still has to deal with, the oldest first."""
+        return tuple(Refusal(*row) for row in self._rows("landing_open_refusals"))
 
     def _rows(self, name: str, **values: Any) -> list[Any]:
         values["feed"] = self.feed

@@ -247,7 +247,7 @@ class Store:
         return int(row[0]) if row else 0
 
     def last_build(self, source: str) -> dict[str, Any] | None:
-        """The latest build into a target: run_id, started_at, status, source; None before any."""
+        """The latest build into a target: run_id, started_at, status, source, blocked_by."""
         found = self._execute("last_build", source=source)
         row = found.fetchone()
         return (

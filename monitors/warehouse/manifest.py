@@ -31,6 +31,23 @@ def parse_project(target: Target, project_dir: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def schemas_of(manifest: dict[str, Any], dbname: str) -> dict[str, str]:
+    """{schema: built | source} of the relations that a project has in this database."""
+    sources = dict.fromkeys(_schemas_in(manifest.get("sources"), dbname), "source")
+    built = {
+        unique_id: node
+        for unique_id, node in (manifest.get("nodes") or {}).items()
+        if node.get("resource_type") in ("model", "seed", "snapshot")
+        and (node.get("config") or {}).get("materialized") != "ephemeral"
+    }
+    return {**sources, **dict.fromkeys(_schemas_in(built, dbname), "built")}
+
+
+def _schemas_in(nodes: dict[str, Any] | None, dbname: str) -> set[str]:
+    found = (nodes or {}).values()
+    return {each["schema"] for each in found if each.get("database") == dbname and each["schema"]}
+
+
 def _reason(output: str) -> str:
     """dbt's own words from the first heading of an error on, as one line."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", output)

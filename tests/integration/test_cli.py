@@ -88,6 +88,17 @@ def test_doctor_says_what_is_wrong(
     assert any(line.startswith("WRONG") and said in line for line in done.stdout.splitlines())
 
 
+def test_doctor_lists_every_fault_of_the_configuration(project: Path) -> None:
+    """One line each; the other commands show the first, and say who lists the rest."""
+    path = project / "rampart.yml"
+    path.write_text("fedes: {}\nscan: {parallel: many}\n")
+    wrong = [line for line in rampart(project, "doctor").stdout.splitlines() if line[:5] == "WRONG"]
+
+    assert ["WRONG configuration"] * 2 == [line.partition(": ")[0] for line in wrong]
+    assert {"`fedes`", "`scan.parallel`"} == {line.split()[4].strip(":") for line in wrong}
+    assert "(and 1 more: `rampart doctor` lists them)" in rampart(project, "load").stderr
+
+
 def test_a_wrong_password_is_one_line(project: Path, debian_server: Server) -> None:
     """Exit 2, one line with where and as whom, and no password in it."""
     variables = {

@@ -413,20 +413,45 @@ def test_an_optional_feed_is_skipped(site: Site, built: list[str]) -> None:
 # -------------------------------------------------------------------- the command
 
 
+def rampart(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "monitors.cli", "--log-level", "error", *arguments],
+        cwd=root, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+STREAM = {
+    "folder": {"path": "in/*.jsonl"}, "table": "s_raw.rows", "dlq_path": "monitoring.dead_letters",
+    "watermark": "1 hour", "checkpoint": "s", "event_time": "at",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["load", "landing"])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({}, "see README.md, Your own data\n"), ({"streams": {"s": STREAM}}, "rampart consume\n")],
+    ids=["nothing", "streams"],
+)
+def test_no_feed_at_all_is_said(
+    site: Site, command: str, settings: dict[str, Any], said: str
+) -> None:
+    """Exit 2: there is nothing that could be done; a silent 0 would pass for a load."""
+    (site.root / "rampart.yml").write_text(yaml.safe_dump(settings))
+    done = rampart(site.root, command)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert f"rampart: no feed in {site.root}/rampart.yml: a block under `feeds:`" in done.stderr
+    assert done.stderr.endswith(said)
+
+
 def test_the_command_looks_and_leaves_no_trace(site: Site) -> None:
     """One line per check, the worst first; exit 1 when one is red, 2 for a feed that is none."""
     site.feed = {"landing": {"min_files": 3}}
     site.put("a.csv")
     site.monitor()
 
-    def rampart(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "monitors.cli", "--log-level", "error", *arguments],
-            cwd=site.root, capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-
-    done = rampart("landing")
+    done = rampart(site.root, "landing")
     first, *_, last = done.stdout.splitlines()
 
     assert 1 == done.returncode
@@ -435,8 +460,8 @@ def test_the_command_looks_and_leaves_no_trace(site: Site) -> None:
     assert done.stderr.startswith(
         "!! ALERT: LANDING FAILURE !! - landing.web.file_count on web_raw"
     )
-    assert 6 == len(json.loads(rampart("landing", "web", "--json").stdout)["results"])
-    assert 2 == rampart("landing", "wbe").returncode
+    assert 6 == len(json.loads(rampart(site.root, "landing", "web", "--json").stdout)["results"])
+    assert 2 == rampart(site.root, "landing", "wbe").returncode
     assert [] == site.ask("select * from monitoring.runs")
 
 

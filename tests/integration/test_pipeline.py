@@ -22,6 +22,7 @@ from monitors.verdict import Verdict
 from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.target import Target
 from tests.conftest import ROOT, Server, copy_project
+from tests.documented import queries_of
 
 YESTERDAY = datetime.now(timezone.utc).date() - timedelta(days=1)
 
@@ -109,6 +110,14 @@ def test_only_the_client_rule_is_broken_that_day(mornings: Warehouse) -> None:
     )
 
     assert [("client_id_present", 2908)] == rows
+
+
+def test_the_queries_of_the_metrics_page_run(mornings: Warehouse) -> None:
+    """Those over quality models; the others need no build (test_first_feed.py)."""
+    queries = queries_of("metrics.md", "Duplicates")
+
+    assert 2 == len(queries)
+    assert [] == [query for query in queries if not mornings.rows(query)]
 
 
 def test_everything_that_arrived_is_accounted_for(mornings: Warehouse) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -11,9 +16,11 @@ import pytest
 
 from monitors.commands.load import prepare_feeds
 from monitors.commands.runner import Runner
+from monitors.errors import UsageError
 from monitors.store.migrate import migrate
 from monitors.store.postgres import RunContext, Store
-from monitors.store.roles import ROLES, grant_roles
+from monitors.store.roles import BUILT_SCHEMAS, ROLES, grant_roles
+from monitors.store.roles import KINDS as KINDS_OF_SCHEMA
 from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.target import Target
 from tests.conftest import ROOT, Server
@@ -145,6 +152,82 @@ def test_nobody_may_run_with_the_rights_of_another(granted: Target) -> None:
         ).fetchall()
 
     assert ([], []) == (definers, powers)
+
+
+# -------------------------------------------------------------------- a project of one's own
+
+MANIFEST = {
+    "nodes": {
+        "model.p.daily": {"resource_type": "model", "schema": "analytics"},
+        "model.p.gone": {"resource_type": "model", "schema": "not_there"},
+        "model.p.other": {"resource_type": "model", "schema": "elsewhere", "database": "other"},
+        "test.p.daily": {"resource_type": "test", "schema": "dbt_test__audit"},
+    },
+    "sources": {"source.p.legacy.orders": {"schema": "legacy"}},
+}
+
+
+def test_the_schemas_of_a_foreign_project_are_granted(
+    tmp_path: Path, warehouse: Target, use: Callable[[Target], None]
+) -> None:
+    """Those of the manifest that are there, and those that are named; each is printed."""
+    use(warehouse)
+    (tmp_path / "rampart.yml").write_text("environment: dev\n")
+    (tmp_path / "roles").write_text("".join(f"{role}: {role}-secret\n" for role in ROLES))
+    manifest = {
+        section: {name: {"database": warehouse.dbname, **node} for name, node in nodes.items()}
+        for section, nodes in MANIFEST.items()
+    }
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "manifest.json").write_text(json.dumps(manifest))
+    with connect(warehouse) as connection:
+        connection.execute(
+            "create schema analytics; create table analytics.daily as select 1 as a;"
+            " create schema legacy; create table legacy.orders as select 1 as a;"
+            " create schema elsewhere; create schema dbt_test__audit"
+        )
+        connection.commit()
+    done = subprocess.run(
+        [sys.executable, "-m", "monitors.cli", "--log-level", "error", "db", "grant",
+         "--password-file", "roles", "--schema", "reports"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    granted = re.findall(r"^schema (\w+): (.*)$", done.stdout, re.M)
+    ours = {"monitoring", "quarantine", *BUILT_SCHEMAS}
+    assert ("", 0) == (done.stderr, done.returncode)
+    assert {
+        "analytics": KINDS_OF_SCHEMA["built"],
+        "legacy": KINDS_OF_SCHEMA["source"],
+        "reports": KINDS_OF_SCHEMA["built"],
+    } == {name: what for name, what in granted if name not in ours}
+    with as_role(warehouse, "rampart_builder") as builder:
+        builder.execute("create table reports.a as select * from legacy.orders")
+        builder.execute("create table analytics.b as select 2 as a")
+        builder.commit()
+    everywhere = ["analytics.daily", "analytics.b", "reports.a", "legacy.orders"]
+    assert everywhere == readable(warehouse, "rampart_monitor", everywhere)
+    assert everywhere[:3] == readable(warehouse, "rampart_reader", everywhere)
+    assert [] == readable(warehouse, "rampart_loader", everywhere)
+
+
+def readable(target: Target, role: str, tables: list[str]) -> list[str]:
+    found = []
+    with as_role(target, role) as connection:
+        connection.autocommit = True
+        for table in tables:
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute(f"select * from {table}".encode())
+                found.append(table)
+    return found
+
+
+@pytest.mark.parametrize("name", ["monitoring", "clickstream_raw", "pg_catalog"])
+def test_a_schema_with_grants_of_its_own_cannot_be_named(granted: Target, name: str) -> None:
+    """Else the reader would see the content of dead letters, or raw rows."""
+    with connect(granted) as connection, pytest.raises(UsageError, match=f"--schema {name}: found"):
+        grant_roles(connection, {}, [name])
 
 
 # -------------------------------------------------------------------- hostile sessions

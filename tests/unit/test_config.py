@@ -121,8 +121,35 @@ def test_a_file_that_is_no_mapping_in_yaml_says_so(
 
 
 def test_more_than_one_error_is_counted(tmp_path: Path) -> None:
-    """The first is shown, the others are announced."""
-    assert error_of(tmp_path, "a: 1\nb: 2\nc: 3\n").endswith("(and 2 more)")
+    """The first is shown, the others are announced, with the command that lists them."""
+    said = "(and 2 more: `rampart doctor` lists them)"
+    assert error_of(tmp_path, "a: 1\nb: 2\nc: 3\n").endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a: 1\nscan: {parallel: 99}\nrun: 3\n", [1, 2, 3]),
+        (
+            "feeds:\n"
+            "  x: {table: r.x, format: csv, path: a.csv, freshness: {within: 1 day, calendar: c}}\n"
+            "volumes:\n  r.x: {time: at, feed: y}\n",
+            [2, 4],
+        ),
+    ],
+    ids=["of the values", "of names that stand in another section"],
+)
+def test_each_fault_has_a_line_of_its_own(tmp_path: Path, text: str, lines: list[int]) -> None:
+    """Whoever asks gets all of them at once, each with its place and what is allowed."""
+    path = tmp_path / "rampart.yml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+
+    assert [f"{path}:{line}" for line in lines] == sorted(
+        each.partition(": ")[0] for each in caught.value.faults
+    )
+    assert not any("more" in each for each in caught.value.faults)
 
 
 def test_a_missing_file_says_what_is_needed(tmp_path: Path) -> None:
@@ -130,7 +157,7 @@ def test_a_missing_file_says_what_is_needed(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "rampart.yml"):
         with pytest.raises(ConfigError) as caught:
             load_config(path)
-        expected = "cannot be read (No such file or directory); needed is a rampart.yml"
+        expected = "not found; `rampart init` proposes one, `--config` names another"
         assert str(caught.value) == f"{tmp_path / 'rampart.yml'}: {expected}"
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from monitors.cli import cli
 from monitors.config import Scan
+from monitors.config_feeds import Extract, Feed, Freshness, Moment, Thresholds
+from monitors.config_landing import Landing
 from monitors.errors import ExitCode
 from monitors.results import Category, Layer, Severity
 from monitors.scan.checks_files import Definition, find_files, read_definitions
@@ -85,6 +88,15 @@ def test_each_command_has_help_and_is_in_the_readme_or_changelog() -> None:
     for name, command in cli.commands.items():
         assert command.help, name
         assert name in told, name
+
+
+@pytest.mark.parametrize("model", [Feed, Moment, Extract, Freshness, Thresholds, Landing])
+def test_each_key_of_a_feed_is_described(model: type[BaseModel]) -> None:
+    """docs/feeds.md has every key that the block of a feed may hold."""
+    table = (ROOT / "docs" / "feeds.md").read_text().partition("## All keys")[2]
+    named = {word for each in re.findall(r"`([^`]+)`", table) for word in re.findall(r"\w+", each)}
+
+    assert set() == set(model.model_fields) - named
 
 
 def test_each_macro_is_described() -> None:

@@ -1,6 +1,7 @@
 -- last_build --
--- The latest build that Rampart started into a target, whole or of a selection.
-select run_id, started_at, status, source
+-- The latest build that Rampart started into a target, whole or of a selection; of one that was
+-- skipped the check because of which.
+select run_id, started_at, status, source, details ->> 'blocked_by' as blocked_by
 from monitoring.pipeline_logs
 where
     pipeline_name = 'dbt'

@@ -84,3 +84,9 @@ grant usage on schema {schema} to rampart_monitor, rampart_reader;
 grant select on all tables in schema {schema} to rampart_monitor, rampart_reader;
 alter default privileges in schema {schema} grant select on tables to rampart_monitor, rampart_reader;
 alter default privileges for role rampart_builder in schema {schema} grant select on tables to rampart_monitor, rampart_reader
+
+-- each_schema_source --
+-- What somebody else loads and dbt reads: read, and no more.
+grant usage on schema {schema} to rampart_builder, rampart_monitor;
+grant select on all tables in schema {schema} to rampart_builder, rampart_monitor;
+alter default privileges in schema {schema} grant select on tables to rampart_builder, rampart_monitor

@@ -51,6 +51,47 @@ where
     and deliveries.admission <> 'refused'
     and deliveries.extracted_at >= %(since)s
 
+-- landing_open_refusals --
+-- Refused deliveries that nothing has answered yet, the oldest first. An answer is whatever was
+-- admitted afterwards under the same name, or, to an extract, a full one of no earlier moment.
+with
+
+feed_deliveries as (
+    select
+        deliveries.delivery_id, deliveries.name, deliveries.kind, deliveries.sequence,
+        deliveries.extracted_at, deliveries.loaded_at, deliveries.let_through_at,
+        deliveries.admission, deliveries.admitted_by, deliveries.why
+    from monitoring.deliveries as deliveries
+    where deliveries.feed = %(feed)s
+),
+
+refused as (
+    select * from feed_deliveries
+    where admission = 'refused'
+),
+
+admitted as (
+    select * from feed_deliveries
+    where admission <> 'refused'
+)
+
+select refused.delivery_id, refused.name, refused.loaded_at, refused.admitted_by, refused.why
+from refused
+where not exists (
+    select 1 from admitted
+    where
+        (admitted.sequence > refused.sequence or admitted.let_through_at > refused.loaded_at)
+        and (
+            admitted.name = refused.name
+            or (
+                refused.kind <> 'events'
+                and admitted.kind = 'full'
+                and admitted.extracted_at >= refused.extracted_at
+            )
+        )
+)
+order by refused.sequence
+
 -- never_delivered --
 -- Of these feeds those of which nothing has ever arrived.
 select feeds.feed
