@@ -48,16 +48,23 @@ class FeedLoad:
         return not self.files and not self.failed
 
     @property
+    def arrival(self) -> CheckResult | None:
+        """Whether a required feed has come; None: it is optional, or nobody looked."""
+        check_id = f"landing.{self.feed}.arrived"
+        return next((each for each in self.results if each.check_id == check_id), None)
+
+    @property
+    def has_come_unseen(self) -> bool:
+        """Nobody looked where it lands: its files were named, or it may stay away."""
+        return self.arrival is None and (bool(self.files) or not self.required)
+
+    @property
     def stops(self) -> str | None:
         """Why nothing should be built on what is here; None: nothing required is red at landing."""
         if not self.required:
             return None
         red = next((each for each in self.results if each.is_red), None)
-        if red is not None:
-            return f"{red.check_id}: {red.message}"
-        return (
-            f"{self.feed}: no file has come, and the feed is required" if self.is_absent else None
-        )
+        return f"{red.check_id}: {red.message}" if red is not None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ class Look:
     loaded: they need not be read again to know that."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(name, why) of what is not whole."""
+    is_recorded: bool = False
+    """What the feed declares has come by its deliveries alone, whatever lies there now."""
     results: tuple[CheckResult, ...] = ()
 
 
@@ -87,21 +89,30 @@ def look(
         and each.modified < moment
     )
     skipped = tuple((each.name, why) for each, why in place.unfinished)
-    return Look(place.files, unchanged, skipped, tuple(_judge(place, history)))
+    results = tuple(_judge(place, history))
+    return Look(place.files, unchanged, skipped, _is_recorded(place, history), results)
 
 
-def with_load(
-    results: Iterable[CheckResult], growing: Iterable[str], empty: Iterable[str]
-) -> tuple[CheckResult, ...]:
+def with_load(seen: Look, growing: Iterable[str], empty: Iterable[str]) -> tuple[CheckResult, ...]:
     """The results, with what only the load could see: files that grew meanwhile, and files that
     have bytes and no record."""
     grew, rowless = list(growing), list(empty)
+    changed = f"{_names(grew)}: changed while it was read; waits for the next run"
     told = {
-        "partial": (grew, f"{_names(grew)}: changed while it was read; waits for the next run"),
+        "partial": (grew, changed),
         "empty": (rowless, f"{_names(rowless)}: a delivery of 0 rows"),
     }
+    results = tuple(
+        _with_more(each, *told.get(each.check_id.rsplit(".", 1)[-1], ([], "")))
+        for each in seen.results
+    )
+    if not grew or seen.is_recorded or {each.name for each in seen.files} != set(grew):
+        return results
     return tuple(
-        _with_more(each, *told.get(each.check_id.rsplit(".", 1)[-1], ([], ""))) for each in results
+        replace(each, status=Status.FAIL, message=changed, metric_value=0)
+        if each.check_id.endswith(".arrived")
+        else each
+        for each in results
     )
 
 
@@ -156,6 +167,8 @@ def _judge(place: Place, history: LandingHistory) -> Iterator[CheckResult]:
     mount = _mount(place, history)
     yield mount
     judges: list[Callable[[Place, LandingHistory], CheckResult]] = [_empty, _partial]
+    if place.feed.required:
+        judges.append(_arrived)
     if landing.min_files is not None or landing.expect is not None:
         judges.append(_file_count)
     if landing.newest_within is not None:
@@ -182,18 +195,40 @@ def _mount(place: Place, history: LandingHistory) -> CheckResult:
     """Reachable and permitted: it can be listed. An optional feed that never came needs none."""
     listing = place.listing
     status, message = Status.PASS, f"{listing.where}: {_count(len(listing.files), 'file')}"
-    if listing.is_absent and not place.feed.required and history.last_arrival() is None:
+    come, last = (0, None) if place.files or place.unfinished else history.arrivals()
+    if listing.is_absent and last is None and not place.feed.required:
         message = f"{listing.where}: not there yet; the feed is optional and has never come"
     elif listing.faults:
         status = Status.FAIL
         more = f" (and {len(listing.faults) - 1} more)" if listing.faults[1:] else ""
         message = f"{listing.where}: {listing.faults[0]}{more}"
+    elif last is not None:
+        said = "1 delivery has" if come == 1 else f"{come:,} deliveries have"
+        message += f", though {said} come before, the last at {last:%Y-%m-%d %H:%M} UTC"
     return _result(place, "mount", status, message, len(listing.files))
+
+
+def _arrived(place: Place, history: LandingHistory) -> CheckResult:
+    """A required feed has come when a file lies there; and when what it declares was loaded within
+    the window, so that files may be moved away after a load."""
+    count = len(place.files)
+    if count:
+        return _result(place, "arrived", Status.PASS, _count(count, "file"), count)
+    status, message = Status.PASS, "no file lies there any more"
+    if not _is_recorded(place, history):
+        status, message = Status.FAIL, "no file matches its path, and the feed is required"
+    if enough := _enough(place):
+        since = _window_begin(place)
+        loaded = history.arrived_since(since)
+        message += f"; deliveries={loaded} (min {enough}) since {since:%Y-%m-%d %H:%M} UTC"
+    if place.unfinished:
+        message += f"; {len(place.unfinished)} not whole yet"
+    return _result(place, "arrived", status, message, count)
 
 
 def _file_count(place: Place, history: LandingHistory) -> CheckResult:
     landing = place.feed.landing
-    since = open_before(place.now, landing.window, place.calendar)
+    since = _window_begin(place)
     count = len(place.waiting) + history.arrived_since(since)
     status, low = Status.PASS, landing.min_files or landing.expect
     if landing.min_files is not None and count < landing.min_files:
@@ -210,7 +245,7 @@ def _file_count(place: Place, history: LandingHistory) -> CheckResult:
 def _newest_age(place: Place, history: LandingHistory) -> CheckResult:
     limit = place.feed.landing.newest_within or timedelta(0)
     moments = [each.modified for each in place.files]
-    if not moments and (last := history.last_arrival()) is not None:
+    if not moments and (last := history.arrivals()[1]) is not None:
         moments = [last]  # whatever moves the files may have taken them away
     allowed = limit.total_seconds() / 3600
     hours = None
@@ -335,6 +370,20 @@ def _stated_moments(place: Place, history: LandingHistory) -> list[datetime]:
 def _late(place: Place) -> Status:
     """What is not here yet is red only of a required feed."""
     return Status.FAIL if place.feed.required else Status.WARN
+
+
+def _enough(place: Place) -> int | None:
+    """How many must have come; None when the feed declares none."""
+    return place.feed.landing.min_files or place.feed.landing.expect
+
+
+def _is_recorded(place: Place, history: LandingHistory) -> bool:
+    enough = _enough(place)
+    return enough is not None and history.arrived_since(_window_begin(place)) >= enough
+
+
+def _window_begin(place: Place) -> datetime:
+    return open_before(place.now, place.feed.landing.window, place.calendar)
 
 
 def _slot(moment: datetime, step: timedelta) -> datetime:

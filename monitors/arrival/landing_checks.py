@@ -26,6 +26,14 @@ CHECKS = {
         "What arrives there cannot be seen, and nothing of it is loaded.",
         "Look whether {where} is there, mounted and readable; then `rampart landing {feed}`.",
     ),
+    "arrived": LandingCheck(
+        "files of a required feed have come",
+        "arrived_files",
+        Severity.HIGH,
+        "What is processed is what was known before.",
+        "Ask whoever sends {feed}, or look whether {path} is what they write; then"
+        " `rampart landing {feed}`.",
+    ),
     "file_count": LandingCheck(
         "enough files have come",
         "file_count",

@@ -21,7 +21,7 @@ from monitors.commands.record import job_result, record_jobs, record_results
 from monitors.commands.runner import Runner
 from monitors.config_feeds import Feed, place_of
 from monitors.errors import ExitCode, first_line
-from monitors.results import CheckResult
+from monitors.results import CheckResult, Status
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import FeedLoad, Verdict
 from monitors.warehouse.trouble import plainly
@@ -54,7 +54,8 @@ def load_feeds(
     loads = tuple(_load_feed(runner, store, name, paths, progress) for name in names)
     results = tuple(result for each in loads for result in each.results)
     record_results(runner, store, results, runner.now())
-    jobs = [job(runner, each) for each in loads for job in (_job, _arrival)]
+    jobs = [_job(runner, each) for each in loads]
+    jobs += [_arrived_unseen(runner, each) for each in loads if each.has_come_unseen]
     record_jobs(runner, store, jobs)
     alerts = [line for each in loads for line in _load_alerts(each)]
     code = ExitCode.RED if alerts else ExitCode.OK
@@ -98,7 +99,7 @@ def _load_feed(
             failed.append((str(file.source), str(error).splitlines()[0]))
     results = _results_after(seen, loaded, skipped)
     done = FeedLoad(name, tuple(loaded), tuple(failed), feed.required, tuple(skipped), results)
-    if done.is_absent:
+    if done.is_absent and not paths:
         _record_absence(store, done, feed)
     store.connection.commit()
     return done
@@ -111,14 +112,17 @@ def _results_after(
     zero = {each.name for each in seen.files if not each.size}  # said by the look already
     empty = [each.name for each in loaded if each.delivery and not each.delivery.records]
     growing = [name for name, why in skipped if why == StillGrowing.why]
-    return with_load(seen.results, growing, [name for name in empty if name not in zero])
+    return with_load(seen, growing, [name for name in empty if name not in zero])
 
 
 def _record_absence(store: Store, done: FeedLoad, feed: Feed) -> None:
-    """No file: a required feed has failed, an optional one is skipped."""
+    """No file: a required feed that has not come has failed; any other one is skipped."""
+    arrival = done.arrival
+    has_come = arrival is None or arrival.status is Status.PASS
+    why = NO_FILE if arrival is None else arrival.message
     log_id = store.start_stage(done.feed, "load", "bronze", feed.path, "skipped")
-    status, error_type = ("failed", "NO_DATA") if done.required else ("skipped", SKIPPED_NO_DATA)
-    counts = StageCounts(rows_read=0, rows_written=0, error_type=error_type, error_message=NO_FILE)
+    status, error_type = ("skipped", SKIPPED_NO_DATA) if has_come else ("failed", "NO_DATA")
+    counts = StageCounts(rows_read=0, rows_written=0, error_type=error_type, error_message=why)
     store.finish_stage(log_id, status, counts)
     log.info("no data", feed=done.feed, status=status, error_type=error_type)
 
@@ -251,15 +255,11 @@ def _job(runner: Runner, each: FeedLoad) -> CheckResult:
     )
 
 
-def _arrival(runner: Runner, each: FeedLoad) -> CheckResult:
-    """Whether a required feed has ever a file; an optional one may have none."""
-    feed = runner.config.feed(each.feed)
-    why = f"{each.feed}: {NO_FILE}, and the feed is required"
+def _arrived_unseen(runner: Runner, each: FeedLoad) -> CheckResult:
+    """Ends what an earlier look had found: its files were named, or it has become optional."""
+    table = runner.config.feed(each.feed).table
     result = job_result(
-        f"landing.{each.feed}.arrived",
-        f"files of {each.feed} have arrived",
-        why if each.is_absent and each.required else None,
-        dataset=feed.table,
+        f"landing.{each.feed}.arrived", f"files of {each.feed} have arrived", None, dataset=table
     )
     return replace(result, suite_name="landing")
 
@@ -274,7 +274,8 @@ def _load_alerts(each: FeedLoad) -> list[str]:
         for file in each.refused
         if file.delivery
     ]
-    if each.is_absent and each.required:
-        why = f"{each.feed}: {NO_FILE}, and the feed is required"
-        lines.append(alert_line("landing failure", why))
+    if each.is_absent and each.required and not each.results:  # files that a person named
+        lines += [
+            alert_line("load failure", f"{each.feed}: {file}: {why}") for file, why in each.skipped
+        ]
     return lines

@@ -29,10 +29,10 @@ class LandingHistory:
     def arrived_since(self, moment: datetime) -> int:
         return int(self._rows("landing_arrived_since", since=moment)[0][0])
 
-    def last_arrival(self) -> datetime | None:
-        """None: nothing has ever arrived."""
-        found: datetime | None = self._rows("landing_last_arrival")[0][0]
-        return found
+    def arrivals(self) -> tuple[int, datetime | None]:
+        """(how many deliveries there are, when the last one was loaded; None: never any)."""
+        count, last = self._rows("landing_arrivals")[0]
+        return int(count), last
 
     def contents(self, sizes: Iterable[int]) -> list[tuple[str, str, int]]:
         """(sha256, name, bytes) of every delivery of one of these sizes, the oldest first."""

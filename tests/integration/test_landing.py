@@ -86,13 +86,13 @@ def site(tmp_path: Path, warehouse: Target, use: Callable[[Target], None]) -> Si
 
 
 def test_a_feed_that_declares_nothing_is_quiet(site: Site) -> None:
-    """Reachable, nothing empty, nothing unfinished: three checks that pass, and no alert."""
+    """Reachable, come, nothing empty, nothing unfinished: four checks that pass, and no alert."""
     site.put("a.csv")
     site.put("README.txt")
     verdict = site.load()
 
     assert (0, ()) == (verdict.exit_code, verdict.alerts)
-    assert {"mount": Status.PASS, "empty": Status.PASS, "partial": Status.PASS} == {
+    assert dict.fromkeys(["mount", "empty", "partial", "arrived"], Status.PASS) == {
         name: each.status for name, each in by_name(verdict).items()
     }
 
@@ -107,7 +107,16 @@ def test_every_verdict_is_stored_with_its_words(site: Site) -> None:
         " monitoring.data_quality_metrics order by check_id"
     )
 
-    what = ["duplicates", "empty", "file_count", "mount", "names", "newest_age", "partial"]
+    what = [
+        "arrived",
+        "duplicates",
+        "empty",
+        "file_count",
+        "mount",
+        "names",
+        "newest_age",
+        "partial",
+    ]
     assert [f"landing.web.{name}" for name in what] == [row[0] for row in rows]
     assert {("pass", Layer.BRONZE.value, Category.INFRASTRUCTURE.value, "web_raw.rows")} == {
         row[1:5] for row in rows
@@ -125,6 +134,8 @@ def test_a_place_that_is_gone_is_a_mount_failure(site: Site) -> None:
     assert "!! ALERT: MOUNT FAILURE !! - landing: it does not exist" in verdict.alerts
     assert [found["mount"]] == [each for each in verdict.results if each.is_red]
     assert "landing.web.mount" == found["file_count"].blocked_by
+    assert "landing.web.mount" == found["arrived"].blocked_by
+    assert 1 == len(verdict.alerts), "that no file matches its path follows from it"
 
 
 def test_an_optional_feed_may_have_no_place_until_it_has_come_once(site: Site) -> None:
@@ -161,6 +172,87 @@ def test_files_are_counted_over_the_window(site: Site) -> None:
     site.now += timedelta(hours=2)
     late = site.look()["file_count"]
     assert (Status.FAIL, 0) == (late.status, late.metric_value)
+
+
+def red_lines(verdict: Verdict) -> tuple[int, tuple[str, ...]]:
+    return verdict.exit_code, verdict.alerts
+
+
+def test_look_and_load_say_the_same_of_a_feed_that_has_not_come(site: Site) -> None:
+    """Never a file: red in both, in one line with the same words."""
+    (site.root / "landing").mkdir()
+    look, load = site.monitor().landing(), site.load()
+    line = (
+        "!! ALERT: LANDING FAILURE !! - landing.web.arrived on web_raw.rows:"
+        " no file matches its path, and the feed is required"
+    )
+
+    assert (1, (line,)) == red_lines(look) == red_lines(load)
+    assert [("failed", "NO_DATA", line.rsplit(": ", 1)[-1])] == site.ask(
+        "select status, error_type, error_message from monitoring.pipeline_logs"
+    )
+    assert "landing.web.arrived" in [each.check_id for each in load.red]
+
+
+@pytest.mark.parametrize(
+    ("landing", "is_enough"),
+    [
+        ({}, False),
+        ({"expect": 2}, True),
+        ({"expect": 3}, False),
+        ({"min_files": 2, "expect": 3}, True),
+    ],
+)
+def test_files_may_be_moved_away_where_enough_is_recorded(
+    site: Site, landing: dict[str, Any], is_enough: bool
+) -> None:
+    """What a feed declares was loaded within its window: green in both; else red in both, and
+    always when the window is over."""
+    site.feed = {"landing": landing}
+    site.now = datetime.now(timezone.utc)
+    site.put("a.csv")
+    site.put("b.csv", "a,b\n3,4\n")
+    site.load()
+    for path in (site.root / "landing").iterdir():
+        path.unlink()
+    site.now += timedelta(hours=1)
+    look, load = site.monitor().landing(), site.load()
+    site.now += timedelta(hours=20)
+    late_look, late_load = site.monitor().landing(), site.load()
+
+    assert (0 if is_enough else 1) == look.exit_code == load.exit_code
+    assert look.alerts == load.alerts
+    assert 1 == late_look.exit_code == late_load.exit_code
+    assert late_look.alerts == late_load.alerts
+    arrived = by_name(look)["arrived"]
+    assert (Status.PASS if is_enough else Status.FAIL) == arrived.status
+    assert by_name(look)["mount"].message.startswith(
+        "landing: 0 files, though 2 deliveries have come before, the last at 20"
+    )
+
+
+def test_a_feed_whose_only_file_still_grows_has_not_come(site: Site) -> None:
+    """Only the load can see that; it says so of the arrival, too."""
+    path = site.put("a.csv")
+    read_blocks = records.read_blocks
+
+    def growing(source: Any, *rest: Any) -> Iterator[bytes]:
+        yield from read_blocks(source, *rest)
+        with path.open("a") as file:
+            file.write("3,4\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("monitors.arrival.loader.read_blocks", growing)
+        first = site.load()
+        named = site.monitor().load("web", [path])
+    second = site.load()
+
+    assert (1, Status.FAIL) == (first.exit_code, by_name(first)["arrived"].status)
+    assert 1 == len(first.alerts)
+    assert "a.csv: changed while it was read; waits for the next run" in first.alerts[0]
+    assert 1 == named.exit_code
+    assert "a.csv: changed while it was read" in named.alerts[0]
+    assert (0, Status.PASS) == (second.exit_code, by_name(second)["arrived"].status)
 
 
 def test_ages_and_windows_go_by_the_calendar(site: Site) -> None:
@@ -431,11 +523,11 @@ def test_the_command_looks_and_leaves_no_trace(site: Site) -> None:
 
     assert 1 == done.returncode
     assert first.startswith("fail     landing.web.file_count: files=1 (min 3) since ")
-    assert "6 checks: 1 fail, 5 pass" == last
+    assert "7 checks: 1 fail, 6 pass" == last
     assert done.stderr.startswith(
         "!! ALERT: LANDING FAILURE !! - landing.web.file_count on web_raw"
     )
-    assert 6 == len(json.loads(rampart("landing", "web", "--json").stdout)["results"])
+    assert 7 == len(json.loads(rampart("landing", "web", "--json").stdout)["results"])
     assert 2 == rampart("landing", "wbe").returncode
     assert [] == site.ask("select * from monitoring.runs")
 

@@ -19,9 +19,11 @@ select count(*)
 from monitoring.deliveries as deliveries
 where deliveries.feed = %(feed)s and deliveries.loaded_at >= %(since)s
 
--- landing_last_arrival --
--- When a feed was loaded last; null: never.
-select max(deliveries.loaded_at)
+-- landing_arrivals --
+-- How many deliveries of a feed there are, and when the last one was loaded; null: never any.
+select
+    count(*) as deliveries,
+    max(deliveries.loaded_at) as last_loaded_at
 from monitoring.deliveries as deliveries
 where deliveries.feed = %(feed)s
 
