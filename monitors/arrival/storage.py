@@ -28,6 +28,7 @@ ANSWER_SECONDS = 120.0
 """A mount that does not answer for so long is gone; a dead network share never answers at all."""
 STREAM_BYTES = 8 * 1024 * 1024
 """How much of a remote file is fetched ahead."""
+UNMOUNTED = "nothing is mounted there"
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 """Folders are there only by the names of files, and the store itself says when one was written."""
 
@@ -156,15 +157,35 @@ class Listing:
     """The place is not there at all."""
 
 
-def list_place(path: str, root: Path, seconds: float = ANSWER_SECONDS) -> Listing:
-    """What lies where a feed's `path` points. Never raises: what is wrong is in the listing."""
+def list_place(
+    path: str, root: Path, seconds: float = ANSWER_SECONDS, *, mounted: bool = False
+) -> Listing:
+    """What lies where a feed's `path` points. Never raises: what is wrong is in the listing.
+
+    `mounted`: it must lie on a mount, or else nothing of it is listed.
+    """
     folder, pattern = place_of(path)
     parts = pattern.split("/")
     depth = None if "**" in parts else len(parts)
     if "://" in path and not path.startswith("file://"):
         return _answered(folder, seconds, lambda: _list_remote(folder, depth))
     local = root / Path(folder.removeprefix("file://"))
-    return _answered(folder, seconds, lambda: _list_local(folder, local, depth))
+
+    def look() -> Listing:
+        listing = _list_local(folder, local, depth)
+        return (
+            listing if not mounted or is_mounted(local, root) else Listing(folder, (), (UNMOUNTED,))
+        )
+
+    return _answered(folder, seconds, look)
+
+
+def is_mounted(folder: Path, root: Path) -> bool:
+    """Whether it, or a folder above it, is a mount point; one that the project lies in, like `/`,
+    says nothing of a share. A bind mount within one file system is not seen as one."""
+    there, here = folder.resolve(), root.resolve()
+    above = (each for each in (there, *there.parents) if not here.is_relative_to(each))
+    return any(os.path.ismount(each) for each in above)
 
 
 def fits(name: str, pattern: str) -> bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -136,6 +137,36 @@ def test_a_place_that_is_gone_is_a_mount_failure(site: Site) -> None:
     assert "landing.web.mount" == found["file_count"].blocked_by
     assert "landing.web.mount" == found["arrived"].blocked_by
     assert 1 == len(verdict.alerts), "that no file matches its path follows from it"
+
+
+def test_an_unmounted_share_leaves_its_empty_folder_behind(site: Site) -> None:
+    """`mount: true`: one line says so, and what lies under the mount point is not loaded."""
+    site.feed = {"landing": {"mount": True}}
+    beneath = site.put("beneath.csv")
+    with tmpfs(site.root / "landing"):
+        site.put("a.csv")
+        there = site.load()
+    look, load = site.monitor().landing(), site.load()
+    line = "!! ALERT: MOUNT FAILURE !! - landing: nothing is mounted there"
+
+    assert 0 == there.exit_code
+    assert (1, (line,)) == red_lines(look) == red_lines(load)
+    assert ["a.csv"] == site.names()
+    assert beneath.is_file()
+
+
+@contextmanager
+def tmpfs(folder: Path) -> Iterator[None]:
+    """A real file system over a folder, where that is allowed."""
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "none", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("mount is not allowed here; tests/unit has the same with a patched ismount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_an_optional_feed_may_have_no_place_until_it_has_come_once(site: Site) -> None:

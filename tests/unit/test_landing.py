@@ -108,6 +108,27 @@ def test_a_folder_that_may_not_be_read_is_named_and_the_others_are_read(put: Fil
     assert ["a.csv"] == [each.name for each in listing.files]
 
 
+def test_a_mount_point_counts_at_the_folder_or_above_it(
+    put: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also behind a link; one that the project lies in says nothing of a share."""
+    root = put("share/in/a.csv", "project/in/b.csv")
+    project = root / "project"
+    (project / "link").symlink_to(root / "share/in")
+    # os.path.ismount is patched: which folders are mount points differs from machine to machine
+    points = {str(root), str(project)}
+    monkeypatch.setattr("os.path.ismount", lambda path: str(path) in points)
+    paths = ["in/*.csv", f"{root}/share/in/*.csv", "../share/in/*.csv", "link/*.csv"]
+
+    def listings() -> list[storage.Listing]:
+        return [list_place(path, project, mounted=True) for path in paths]
+
+    assert [((), ("nothing is mounted there",))] * 4 == [(x.files, x.faults) for x in listings()]
+    points.add(str(root / "share"))
+    assert [0, 1, 1, 1] == [len(each.files) for each in listings()]
+    assert 1 == len(list_place("in/*.csv", project).files), "nobody asked for a mount"
+
+
 def test_a_place_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dead network share hangs in the kernel; the command goes on."""
     monkeypatch.setattr(storage, "_list_local", lambda *_: time.sleep(5))
