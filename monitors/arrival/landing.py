@@ -243,18 +243,20 @@ def _file_count(place: Place, history: LandingHistory) -> CheckResult:
 
 
 def _newest_age(place: Place, history: LandingHistory) -> CheckResult:
+    """By the moment that a name states, or else by the file's time, as its delivery records it:
+    the age is the same when the file has been moved away."""
     limit = place.feed.landing.newest_within or timedelta(0)
-    moments = [each.modified for each in place.files]
-    if not moments and (last := history.arrivals()[1]) is not None:
-        moments = [last]  # whatever moves the files may have taken them away
+    known = [(_moment(place, each), each.name) for each in place.files]
+    known += history.newest()
     allowed = limit.total_seconds() / 3600
     hours = None
     status, message = _late(place), f"no file has come (max {number_text(allowed)} hours)"
-    if moments:
-        age = open_between(max(moments), place.now, place.calendar)
+    if known:
+        newest, name = max(known)
+        age = open_between(newest, place.now, place.calendar)
         hours = round(age.total_seconds() / 3600, 2)
         status = _late(place) if age > limit else Status.PASS
-        message = f"hours={number_text(hours)} (max {number_text(allowed)})"
+        message = f"hours={number_text(hours)} (max {number_text(allowed)}): {name} is the newest"
     return _result(place, "newest_age", status, message, hours, high=allowed)
 
 
@@ -384,6 +386,13 @@ def _is_recorded(place: Place, history: LandingHistory) -> bool:
 
 def _window_begin(place: Place) -> datetime:
     return open_before(place.now, place.feed.landing.window, place.calendar)
+
+
+def _moment(place: Place, file: LandedFile) -> datetime:
+    """The moment that a file speaks of, as its delivery will record it."""
+    moment = place.feed.moment
+    stated = None if moment is None else moment_in_name(file.source.name, moment)
+    return stated or file.modified
 
 
 def _slot(moment: datetime, step: timedelta) -> datetime:

@@ -34,6 +34,10 @@ class LandingHistory:
         count, last = self._rows("landing_arrivals")[0]
         return int(count), last
 
+    def newest(self) -> list[tuple[datetime, str]]:
+        """[(moment, name)] of the delivery that speaks of the newest moment; none without any."""
+        return [(row[0], row[1]) for row in self._rows("landing_newest")]
+
     def contents(self, sizes: Iterable[int]) -> list[tuple[str, str, int]]:
         """(sha256, name, bytes) of every delivery of one of these sizes, the oldest first."""
         rows = self._rows("landing_contents", sizes=list(sizes))

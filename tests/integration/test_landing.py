@@ -300,7 +300,37 @@ def test_ages_and_windows_go_by_the_calendar(site: Site) -> None:
     monday = site.look()["newest_age"]
 
     assert (Status.PASS, 6) == (sunday.status, sunday.metric_value)
-    assert (Status.FAIL, "hours=25 (max 24)") == (monday.status, monday.message)
+    assert (Status.FAIL, "hours=25 (max 24): a.csv is the newest") == (
+        monday.status,
+        monday.message,
+    )
+
+
+@pytest.mark.parametrize("moment", [None, {"format": "%Y-%m-%d", "offset": "1 day"}])
+def test_a_file_is_as_old_after_it_was_moved_away(
+    site: Site, moment: dict[str, str] | None
+) -> None:
+    """By its name, or else by its file time, never by when it was loaded."""
+    site.feed = {"landing": {"newest_within": "2 days"}} | ({"moment": moment} if moment else {})
+    site.put("b_2026-08-20.csv", ago=90 * 86400)
+    never = site.look()["newest_age"]
+    site.load()
+    (site.root / "landing/b_2026-08-20.csv").unlink()
+    old = site.look()["newest_age"]
+    site.put("a_2026-11-17.csv", "a,b\n3,4\n", ago=86400)
+    lying = site.look()["newest_age"]
+    site.load()
+    (site.root / "landing/a_2026-11-17.csv").unlink()
+    site.put("b_2026-08-20.csv", ago=90 * 86400)
+    moved = site.look()["newest_age"]
+
+    hours = 89 * 24 + 12 if moment else 90 * 24
+    said = f"hours={hours:,} (max 48): b_2026-08-20.csv is the newest"
+    assert said == never.message == old.message
+    assert [Status.FAIL] * 2 == [never.status, old.status]
+    hours = 12 if moment else 24
+    assert f"hours={hours} (max 48): a_2026-11-17.csv is the newest" == lying.message
+    assert (Status.PASS, lying.message) == (moved.status, moved.message)
 
 
 def test_the_size_is_held_against_the_usual_of_its_kind(site: Site) -> None:

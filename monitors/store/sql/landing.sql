@@ -27,6 +27,14 @@ select
 from monitoring.deliveries as deliveries
 where deliveries.feed = %(feed)s
 
+-- landing_newest --
+-- The delivery whose name states the newest moment, or else its file time; never when it was loaded.
+select deliveries.extracted_at, deliveries.name
+from monitoring.deliveries as deliveries
+where deliveries.feed = %(feed)s and deliveries.extracted_at_from <> 'load'
+order by deliveries.extracted_at desc, deliveries.sequence desc
+limit 1
+
 -- landing_contents --
 -- Deliveries that have the size of a file that waits: only those may have its content, too.
 select deliveries.sha256, deliveries.name, deliveries.bytes
