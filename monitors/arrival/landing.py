@@ -27,6 +27,8 @@ RECENT_DELIVERIES = 60
 """Of so many the median size is taken."""
 FEWEST_DELIVERIES = 5
 """With fewer of a kind nobody knows what size is usual."""
+AHEAD = timedelta(days=1)
+"""So far a name may be ahead of UTC: no zone is further. What states more is of the future."""
 SHOWN = 3
 """How many names a message shows."""
 
@@ -175,8 +177,8 @@ def _judge(place: Place, history: LandingHistory) -> Iterator[CheckResult]:
         judges.append(_newest_age)
     if landing.size_within is not None:
         judges.append(_size)
-    if landing.strays:
-        judges.append(_strays)
+    if landing.strays or landing.sequence is not None or landing.newest_within is not None:
+        judges.append(_stated_names)
     if landing.duplicates:
         judges.append(_duplicates)
     if landing.sequence is not None:
@@ -246,8 +248,9 @@ def _newest_age(place: Place, history: LandingHistory) -> CheckResult:
     """By the moment that a name states, or else by the file's time, as its delivery records it:
     the age is the same when the file has been moved away."""
     limit = place.feed.landing.newest_within or timedelta(0)
-    known = [(_moment(place, each), each.name) for each in place.files]
-    known += history.newest()
+    latest = _latest(place)
+    lying = [(_moment(place, each), each.name) for each in place.files]
+    known = [each for each in lying if each[0] <= latest] + history.newest(latest)
     allowed = limit.total_seconds() / 3600
     hours = None
     status, message = _late(place), f"no file has come (max {number_text(allowed)} hours)"
@@ -308,9 +311,14 @@ def _partial(place: Place, _history: LandingHistory) -> CheckResult:
     return result
 
 
-def _strays(place: Place, _history: LandingHistory) -> CheckResult:
-    names = place.strays
-    return _counted(place, "names", names, f"{_names(names)}: fits no feed's path")
+def _stated_names(place: Place, _history: LandingHistory) -> CheckResult:
+    """Those that fit no feed; and those of the future, which say nothing of gaps and ages."""
+    strays = place.strays if place.feed.landing.strays else ()
+    future = [each.name for each in place.files if _is_of_the_future(place, each)]
+    said = [f"states a moment of the future: {_names(future)}"] if future else []
+    said += [f"{_names(strays)}: fits no feed's path"] if strays else []
+    result = _counted(place, "names", [*future, *strays], "; ".join(said))
+    return replace(result, status=Status.FAIL) if future else result
 
 
 def _duplicates(place: Place, history: LandingHistory) -> CheckResult:
@@ -358,11 +366,12 @@ def _stated_moments(place: Place, history: LandingHistory) -> list[datetime]:
     moment, over = place.feed.moment, place.feed.landing.sequence_over
     if moment is None:
         return []
+    latest = _latest(place)
     found = (moment_in_name(each.source.name, moment) for each in place.files)
-    stated = [each for each in found if each is not None]
-    if (newest := max([*stated, *history.newest_moment()], default=None)) is None:
+    stated = [each for each in found if each is not None and each <= latest]
+    if (newest := max([*stated, *history.newest_moment(latest)], default=None)) is None:
         return []
-    stated += history.moments_since(newest - over)
+    stated += history.moments_between(newest - over, newest)
     return [each - moment.offset for each in stated if each >= newest - over]
 
 
@@ -393,6 +402,18 @@ def _moment(place: Place, file: LandedFile) -> datetime:
     moment = place.feed.moment
     stated = None if moment is None else moment_in_name(file.source.name, moment)
     return stated or file.modified
+
+
+def _latest(place: Place) -> datetime:
+    """What speaks of a later moment is of the future."""
+    offset = place.feed.moment.offset if place.feed.moment else timedelta(0)
+    return place.now + AHEAD + offset
+
+
+def _is_of_the_future(place: Place, file: LandedFile) -> bool:
+    moment = place.feed.moment
+    stated = None if moment is None else moment_in_name(file.source.name, moment)
+    return stated is not None and stated > _latest(place)
 
 
 def _slot(moment: datetime, step: timedelta) -> datetime:

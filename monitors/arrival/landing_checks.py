@@ -70,11 +70,13 @@ CHECKS = {
         "Wait for the next run; of an old one ask whoever writes it, or remove it.",
     ),
     "names": LandingCheck(
-        "every name fits a feed",
+        "every name fits a feed, and none states a moment of the future",
         "stray_files",
         Severity.LOW,
-        "A file that its sender has renamed is never loaded, and nothing else says so.",
-        "Compare the name with the feed's path, {path}; move away what is not data.",
+        "A file that its sender has renamed is never loaded, and nothing else says so; one of the"
+        " future is loaded, and is the newest for years.",
+        "Compare the name with the feed's path, {path}; move away what is not data, and have a"
+        " mistyped one sent again under its right name.",
     ),
     "duplicates": LandingCheck(
         "no content comes under two names",

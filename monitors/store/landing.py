@@ -34,22 +34,23 @@ class LandingHistory:
         count, last = self._rows("landing_arrivals")[0]
         return int(count), last
 
-    def newest(self) -> list[tuple[datetime, str]]:
+    def newest(self, until: datetime) -> list[tuple[datetime, str]]:
         """[(moment, name)] of the delivery that speaks of the newest moment; none without any."""
-        return [(row[0], row[1]) for row in self._rows("landing_newest")]
+        return [(row[0], row[1]) for row in self._rows("landing_newest", until=until)]
 
     def contents(self, sizes: Iterable[int]) -> list[tuple[str, str, int]]:
         """(sha256, name, bytes) of every delivery of one of these sizes, the oldest first."""
         rows = self._rows("landing_contents", sizes=list(sizes))
         return [(row[0], row[1], row[2]) for row in rows]
 
-    def newest_moment(self) -> list[datetime]:
+    def newest_moment(self, until: datetime) -> list[datetime]:
         """The newest moment that a name of a delivery states; none when none does."""
-        return [row[0] for row in self._rows("landing_newest_moment") if row[0] is not None]
+        rows = self._rows("landing_newest_moment", until=until)
+        return [row[0] for row in rows if row[0] is not None]
 
-    def moments_since(self, moment: datetime) -> list[datetime]:
+    def moments_between(self, since: datetime, until: datetime) -> list[datetime]:
         """Moments that names of deliveries state."""
-        return [row[0] for row in self._rows("landing_moments", since=moment)]
+        return [row[0] for row in self._rows("landing_moments", since=since, until=until)]
 
     def _rows(self, name: str, **values: Any) -> list[Any]:
         values["feed"] = self.feed

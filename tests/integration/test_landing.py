@@ -479,6 +479,54 @@ def test_a_day_that_is_left_out_is_red(site: Site) -> None:
     assert (Status.PASS, "gaps=0 from 2026-11-12 to 2026-11-17") == (whole.status, whole.message)
 
 
+@pytest.mark.parametrize("future", ["e_2036-01-01.csv", "e_2026-12-03 (1).csv"])
+def test_a_name_of_the_future_blinds_nothing(site: Site, future: str) -> None:
+    """It is told while it lies there, and takes no part in gaps and ages, then or later."""
+    site.feed = {
+        "moment": {"format": "%Y-%m-%d", "offset": "1 day"},
+        "landing": {"sequence": "day", "newest_within": "1 day"},
+    }
+    site.put("e_2026-11-15.csv", "a\n15\n")
+    site.put("e_2026-11-17.csv", "a\n17\n")
+    site.put(future, "a\n18\n")
+    lying = site.look()
+    load = site.load()
+    for path in (site.root / "landing").iterdir():
+        path.unlink()
+    site.put("e_2026-11-16.csv", "a\n16\n")
+    gone = site.look()
+
+    names = lying["names"]
+    assert (Status.FAIL, f"states a moment of the future: {future}") == (
+        names.status,
+        names.message,
+    )
+    assert 1 == load.exit_code
+    assert "gaps=1: 2026-11-16" == lying["sequence"].message
+    assert "gaps=0 from 2026-11-15 to 2026-11-17" == gone["sequence"].message
+    age = "hours=12 (max 24): e_2026-11-17.csv is the newest"
+    assert age == lying["newest_age"].message == gone["newest_age"].message
+    assert Status.PASS == gone["names"].status
+
+
+def test_a_name_may_be_ahead_of_utc_by_a_zone(site: Site) -> None:
+    """Tomorrow's date is none of the future; the day after is. Strays need not be told with it."""
+    site.feed = {
+        "moment": {"format": "%Y-%m-%d", "offset": "1 day"},
+        "landing": {"sequence": "day", "strays": False},
+    }
+    site.put("e_2026-11-18.csv", "a\n18\n")
+    site.put("e_2026-11-19.csv", "a\n19\n")
+    site.put("a.xlsx")
+    zone = site.look()
+    site.put("e_2026-11-20.csv", "a\n20\n")
+    future = site.look()
+
+    assert [Status.PASS, Status.FAIL] == [each["names"].status for each in (zone, future)]
+    said = "gaps=0 from 2026-11-18 to 2026-11-19"
+    assert [said, said] == [each["sequence"].message for each in (zone, future)]
+
+
 # -------------------------------------------------------------------- the circuit breaker
 
 

@@ -31,7 +31,10 @@ where deliveries.feed = %(feed)s
 -- The delivery whose name states the newest moment, or else its file time; never when it was loaded.
 select deliveries.extracted_at, deliveries.name
 from monitoring.deliveries as deliveries
-where deliveries.feed = %(feed)s and deliveries.extracted_at_from <> 'load'
+where
+    deliveries.feed = %(feed)s
+    and deliveries.extracted_at_from <> 'load'
+    and deliveries.extracted_at <= %(until)s
 order by deliveries.extracted_at desc, deliveries.sequence desc
 limit 1
 
@@ -50,16 +53,17 @@ where
     deliveries.feed = %(feed)s
     and deliveries.extracted_at_from = 'name'
     and deliveries.admission <> 'refused'
+    and deliveries.extracted_at <= %(until)s
 
 -- landing_moments --
--- The moments that names of deliveries state, since a moment.
+-- The moments that names of deliveries state, from one moment to another.
 select distinct deliveries.extracted_at
 from monitoring.deliveries as deliveries
 where
     deliveries.feed = %(feed)s
     and deliveries.extracted_at_from = 'name'
     and deliveries.admission <> 'refused'
-    and deliveries.extracted_at >= %(since)s
+    and deliveries.extracted_at between %(since)s and %(until)s
 
 -- never_delivered --
 -- Of these feeds those of which nothing has ever arrived.
