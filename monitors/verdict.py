@@ -25,6 +25,8 @@ class FeedLoad:
     """(file, why) of those that are not whole yet and wait for a later run."""
     results: tuple[CheckResult, ...] = ()
     """What was found where the feed lands."""
+    unreadable: frozenset[str] = frozenset()
+    """Those of `failed` that the look had already found, and told, to be unreadable."""
 
     @property
     def new(self) -> list[Loaded]:
@@ -52,6 +54,12 @@ class FeedLoad:
         """Whether a required feed has come; None: it is optional, or nobody looked."""
         check_id = f"landing.{self.feed}.arrived"
         return next((each for each in self.results if each.check_id == check_id), None)
+
+    @property
+    def untold(self) -> list[tuple[str, str]]:
+        """What failed, without what a red check of the landing place says."""
+        is_told = any(each.is_red and each.check_id.endswith(".mount") for each in self.results)
+        return [each for each in self.failed if not (is_told and each[0] in self.unreadable)]
 
     @property
     def has_come_unseen(self) -> bool:

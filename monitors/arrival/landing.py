@@ -48,6 +48,8 @@ class Place:
     """Those of them that no delivery of the same name and size stands for."""
     unfinished: tuple[tuple[LandedFile, str], ...] = ()
     """(file, why it is not whole)."""
+    unreadable: tuple[LandedFile, ...] = ()
+    """Those that its pattern means and that cannot be read."""
     strays: tuple[str, ...] = ()
     """Names that fit no feed."""
 
@@ -62,6 +64,8 @@ class Look:
     loaded: they need not be read again to know that."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(name, why) of what is not whole."""
+    unreadable: frozenset[str] = field(default_factory=frozenset)
+    """Names of those that cannot be read; they are told, and whoever loads them fails."""
     is_recorded: bool = False
     """What the feed declares has come by its deliveries alone, whatever lies there now."""
     results: tuple[CheckResult, ...] = ()
@@ -91,8 +95,14 @@ def look(
         and each.modified < moment
     )
     skipped = tuple((each.name, why) for each, why in place.unfinished)
-    results = tuple(_judge(place, history))
-    return Look(place.files, unchanged, skipped, _is_recorded(place, history), results)
+    return Look(
+        files=place.files + place.unreadable,
+        unchanged=unchanged,
+        skipped=skipped,
+        unreadable=frozenset(each.name for each in place.unreadable),
+        is_recorded=_is_recorded(place, history),
+        results=tuple(_judge(place, history)),
+    )
 
 
 def with_load(seen: Look, growing: Iterable[str], empty: Iterable[str]) -> tuple[CheckResult, ...]:
@@ -136,6 +146,7 @@ def _sort_out(
     pattern = place_of(place.feed.path)[1]
     last = pattern.rsplit("/", 1)[-1]
     files: list[LandedFile] = []
+    unreadable: list[LandedFile] = []
     not_whole: list[tuple[LandedFile, str]] = []
     strays: list[str] = []
     for each in place.listing.files:
@@ -147,6 +158,8 @@ def _sort_out(
         elif not fits(each.name, pattern):
             if not is_claimed(each.name) and not is_claimed(finished_name(each.name)):
                 strays.append(each.name)
+        elif each.fault:
+            unreadable.append(each)
         elif (age := abs(place.now - each.modified)) < place.feed.landing.settle:
             not_whole.append((each, f"changed {age.total_seconds():.0f} s ago"))
         else:
@@ -157,6 +170,7 @@ def _sort_out(
         files=tuple(files),
         waiting=tuple(waiting),
         unfinished=tuple(not_whole),
+        unreadable=tuple(unreadable),
         strays=tuple(strays),
     )
 
@@ -194,16 +208,18 @@ def _judge(place: Place, history: LandingHistory) -> Iterator[CheckResult]:
 
 
 def _mount(place: Place, history: LandingHistory) -> CheckResult:
-    """Reachable and permitted: it can be listed. An optional feed that never came needs none."""
+    """Reachable and permitted: it can be listed, and its files read. An optional feed that never
+    came needs none."""
     listing = place.listing
+    faults = [*listing.faults, *(f"{each.name}: {each.fault}" for each in place.unreadable)]
     status, message = Status.PASS, f"{listing.where}: {_count(len(listing.files), 'file')}"
-    come, last = (0, None) if place.files or place.unfinished else history.arrivals()
+    come, last = history.arrivals() if _is_empty(place) else (0, None)
     if listing.is_absent and last is None and not place.feed.required:
         message = f"{listing.where}: not there yet; the feed is optional and has never come"
-    elif listing.faults:
+    elif faults:
         status = Status.FAIL
-        more = f" (and {len(listing.faults) - 1} more)" if listing.faults[1:] else ""
-        message = f"{listing.where}: {listing.faults[0]}{more}"
+        more = f" (and {len(faults) - 1} more)" if faults[1:] else ""
+        message = f"{listing.where}: {faults[0]}{more}"
     elif last is not None:
         said = "1 delivery has" if come == 1 else f"{come:,} deliveries have"
         message += f", though {said} come before, the last at {last:%Y-%m-%d %H:%M} UTC"
@@ -213,7 +229,7 @@ def _mount(place: Place, history: LandingHistory) -> CheckResult:
 def _arrived(place: Place, history: LandingHistory) -> CheckResult:
     """A required feed has come when a file lies there; and when what it declares was loaded within
     the window, so that files may be moved away after a load."""
-    count = len(place.files)
+    count = len(place.files) + len(place.unreadable)
     if count:
         return _result(place, "arrived", Status.PASS, _count(count, "file"), count)
     status, message = Status.PASS, "no file lies there any more"
@@ -381,6 +397,10 @@ def _stated_moments(place: Place, history: LandingHistory) -> list[datetime]:
 def _late(place: Place) -> Status:
     """What is not here yet is red only of a required feed."""
     return Status.FAIL if place.feed.required else Status.WARN
+
+
+def _is_empty(place: Place) -> bool:
+    return not (place.files or place.unfinished or place.unreadable)
 
 
 def _enough(place: Place) -> int | None:

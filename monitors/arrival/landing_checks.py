@@ -20,11 +20,12 @@ class LandingCheck:
 
 CHECKS = {
     "mount": LandingCheck(
-        "the landing place can be listed",
+        "the landing place can be listed, and its files read",
         "listed_files",
         Severity.HIGH,
-        "What arrives there cannot be seen, and nothing of it is loaded.",
-        "Look whether {where} is there, mounted and readable; then `rampart landing {feed}`.",
+        "What cannot be seen or read there is not loaded.",
+        "Look whether {where} is there, mounted and readable, with every file in it; then"
+        " `rampart landing {feed}`.",
     ),
     "arrived": LandingCheck(
         "files of a required feed have come",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import psycopg
@@ -20,7 +21,7 @@ from monitors.commands.landing import look_at
 from monitors.commands.record import job_result, record_jobs, record_results
 from monitors.commands.runner import Runner
 from monitors.config_feeds import Feed, place_of
-from monitors.errors import ExitCode, first_line
+from monitors.errors import ExitCode, UsageError, first_line
 from monitors.results import CheckResult, Status
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import FeedLoad, Verdict
@@ -31,6 +32,8 @@ log = logs.get_logger("Monitor")
 NO_FILE = "no file matches its path"
 SKIPPED_NO_DATA = "SKIPPED_NO_DATA"
 """What pipeline_logs says of an optional feed that brought nothing."""
+
+logs.expect(lambda error: isinstance(error, OSError))  # a file that cannot be read is no bug
 
 ProgressFactory = Callable[[str, int], Callable[[int], None]]
 """(file name, its bytes) -> a function that is told how many more bytes were read."""
@@ -49,7 +52,11 @@ def load_feeds(
     paths: Sequence[Path],
     progress: ProgressFactory | None,
 ) -> Verdict:
-    """Look at each landing place, then load what is whole; `paths` are loaded without a look."""
+    """Look at each landing place, then load what is whole; `paths` are loaded without a look.
+
+    Raises UsageError, before anything is loaded, when one of `paths` is no file.
+    """
+    _refuse_no_files(names, paths)
     prepare_feeds(runner, store)
     loads = tuple(_load_feed(runner, store, name, paths, progress) for name in names)
     results = tuple(result for each in loads for result in each.results)
@@ -63,6 +70,24 @@ def load_feeds(
     return Verdict(
         runner.run_id, code, loads=loads, results=results, red_since=since, alerts=tuple(alerts)
     )
+
+
+def _refuse_no_files(names: Sequence[str], paths: Sequence[Path]) -> None:
+    for path in paths:
+        if why := _no_file(path):
+            with logs.stage(log, "load", feed=", ".join(names), source=path.name):
+                raise UsageError(f"{path}: {why}; nothing was loaded")
+
+
+def _no_file(path: Path) -> str | None:
+    """Why a path names no file; what else is wrong with it is told by whoever opens it."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "there is no such file"
+    except OSError:
+        return None
+    return "it is a folder" if S_ISDIR(mode) else None
 
 
 def prepare_feeds(runner: Runner, store: Store) -> None:
@@ -98,7 +123,10 @@ def _load_feed(
         except psycopg.errors.UniqueViolation as error:
             failed.append((str(file.source), str(error).splitlines()[0]))
     results = _results_after(seen, loaded, skipped)
-    done = FeedLoad(name, tuple(loaded), tuple(failed), feed.required, tuple(skipped), results)
+    unreadable = frozenset(str(each.source) for each in seen.files if each.name in seen.unreadable)
+    done = FeedLoad(
+        name, tuple(loaded), tuple(failed), feed.required, tuple(skipped), results, unreadable
+    )
     if done.is_absent and not paths:
         _record_absence(store, done, feed)
     store.connection.commit()
@@ -243,9 +271,9 @@ def _job(runner: Runner, each: FeedLoad) -> CheckResult:
     """Whether its files could be loaded; what is wrong with their content is not the job's."""
     feed = runner.config.feed(each.feed)
     why = None
-    if each.failed:
-        path, reason = each.failed[0]
-        more = f" and {len(each.failed) - 1} more" if each.failed[1:] else ""
+    if each.untold:
+        path, reason = each.untold[0]
+        more = f" and {len(each.untold) - 1} more" if each.untold[1:] else ""
         why = f"{path}{more}: {reason}"
     return job_result(
         f"job.load.{each.feed}",
@@ -267,7 +295,7 @@ def _arrived_unseen(runner: Runner, each: FeedLoad) -> CheckResult:
 def _load_alerts(each: FeedLoad) -> list[str]:
     lines = [result_line(result) for result in each.results if result.is_red]
     lines += [
-        alert_line("load failure", f"{each.feed}: {path}: {why}") for path, why in each.failed
+        alert_line("load failure", f"{each.feed}: {path}: {why}") for path, why in each.untold
     ]
     lines += [
         alert_line("delivery refused", f"{each.feed}: {file.name}: {file.delivery.why}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -28,7 +29,7 @@ from monitors.store.roles import grant_roles
 from monitors.verdict import Verdict
 from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.target import Target
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Server
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=timezone.utc)  # a Wednesday
 
@@ -619,15 +620,7 @@ def test_the_command_looks_and_leaves_no_trace(site: Site) -> None:
     site.feed = {"landing": {"min_files": 3}}
     site.put("a.csv")
     site.monitor()
-
-    def rampart(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "monitors.cli", "--log-level", "error", *arguments],
-            cwd=site.root, capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-
-    done = rampart("landing")
+    done = rampart(site, "landing")
     first, *_, last = done.stdout.splitlines()
 
     assert 1 == done.returncode
@@ -636,9 +629,92 @@ def test_the_command_looks_and_leaves_no_trace(site: Site) -> None:
     assert done.stderr.startswith(
         "!! ALERT: LANDING FAILURE !! - landing.web.file_count on web_raw"
     )
-    assert 7 == len(json.loads(rampart("landing", "web", "--json").stdout)["results"])
-    assert 2 == rampart("landing", "wbe").returncode
+    assert 7 == len(json.loads(rampart(site, "landing", "web", "--json").stdout)["results"])
+    assert 2 == rampart(site, "landing", "wbe").returncode
     assert [] == site.ask("select * from monitoring.runs")
+
+
+def as_nobody() -> list[str]:
+    """Before a command: without the right to read every file, also when root runs the tests."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root may read everything, and setpriv is not installed")
+    return ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
+
+
+def rampart(
+    site: Site, *arguments: str, before: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*before, sys.executable, "-m", "monitors.cli", "--log-level", "error", *arguments],
+        cwd=site.root, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def test_a_file_that_cannot_be_read_is_red_and_the_others_load(
+    site: Site, debian_server: Server, use: Callable[[Target], None]
+) -> None:
+    """One line, the same in both; no traceback, a failed stage, and no second incident."""
+    site.target = debian_server.new_database()  # by TCP: the socket of the other one is a file, too
+    use(site.target)
+    site.put("a.csv")
+    site.put("b.csv").chmod(0)
+    site.put("c.csv", "a,b\n5,6\n")
+    (site.root / "landing/d.csv").symlink_to("gone.csv")
+    site.monitor()
+    look, load = (rampart(site, each, before=as_nobody()) for each in ("landing", "load"))
+    line = "!! ALERT: MOUNT FAILURE !! - landing: b.csv: Permission denied (and 1 more)"
+
+    assert [1, 1] == [look.returncode, load.returncode]
+    for done in (look, load):
+        assert [line] == [each for each in done.stderr.splitlines() if each.startswith("!!")]
+        assert "Traceback" not in done.stderr
+    assert ["a.csv", "c.csv"] == site.names()
+    assert "2 failed" in load.stdout
+    assert [("b.csv", "PermissionError"), ("d.csv", "FileNotFoundError")] == site.ask(
+        "select source, error_type from monitoring.pipeline_logs where status = 'failed' order by 1"
+    )
+    assert [("landing.web.mount",)] == site.ask(
+        "select check_id from monitoring.data_quality_metrics where failed_expectations > 0"
+    )
+
+
+def test_a_muted_landing_place_does_not_hide_what_cannot_be_loaded(
+    site: Site, connection: Connection
+) -> None:
+    """Then the load says it itself."""
+    (site.root / "landing").mkdir()
+    (site.root / "landing/a.csv").symlink_to("gone.csv")
+    migrate(connection)
+    until = NOON + timedelta(days=1)
+    History(connection, "dev").mute("landing.web.mount", until, "moving house", "ann")
+    connection.commit()
+    verdict = site.load()
+
+    assert 1 == verdict.exit_code
+    assert ["!! ALERT: LOAD FAILURE !!"] == [line.split(" - ")[0] for line in verdict.alerts]
+
+
+@pytest.mark.parametrize(
+    ("named", "why"), [("nofile.csv", "there is no such file"), ("landing", "it is a folder")]
+)
+def test_a_mistyped_file_is_a_usage_error(site: Site, named: str, why: str) -> None:
+    """One line, exit 2, nothing loaded of what was named with it, and nobody's alert."""
+    good = site.put("a.csv")
+    site.monitor()
+    done = rampart(site, "load", "web", str(good), named)
+    *log, last = done.stderr.splitlines()
+
+    assert (2, f"rampart: {named}: {why}; nothing was loaded") == (done.returncode, last)
+    assert "Traceback" not in done.stderr
+    failed = [json.loads(line) for line in log if '"level": "error"' in line]
+    assert [("stage failed", "UsageError", named)] == [
+        (each["message"], each["error_type"], each["source"]) for each in failed
+    ]
+    assert [] == site.names()
+    assert [] == site.ask("select check_id from monitoring.data_quality_metrics")
 
 
 # -------------------------------------------------------------------- S3

@@ -66,20 +66,31 @@ def test_a_star_stays_in_its_folder(name: str, pattern: str, expected: bool) -> 
 
 
 def test_links_to_files_are_files_and_links_in_circles_end(put: Files) -> None:
-    """A `**` follows no link to a folder, and a link that leads nowhere is nothing."""
+    """A `**` follows no link to a folder; a link that leads nowhere cannot be read, and is told
+    only where its name is one that the pattern means."""
     root = put("in/a.csv", "elsewhere/b.csv")
     (root / "in/link.csv").symlink_to(root / "elsewhere/b.csv")
     (root / "in/dangling.csv").symlink_to(root / "gone")
+    (root / "in/dangling.txt").symlink_to(root / "gone")
     (root / "in/circle").symlink_to(root / "in")
+    readable = ["a.csv", "circle/a.csv", "circle/link.csv", "link.csv"]
 
-    assert ["a.csv", "link.csv"] == names_of("in/**/*.csv", root)
-    assert ["a.csv", "circle/a.csv", "circle/link.csv", "link.csv"] == names_of("in/*/*.csv", root)
+    def faults(path: str) -> dict[str, str | None]:
+        return {each.name: each.fault for each in list_place(path, root).files}
+
+    fault = f"a link to {root}/gone, which is not there"
+    assert {"a.csv": None, "dangling.csv": fault, "link.csv": None} == faults("in/**/*.csv")
+    assert dict.fromkeys(readable) | {"circle/dangling.csv": fault} == faults("in/*/*.csv")
 
 
 def test_what_cannot_be_listed_says_why(put: Files, tmp_path: Path) -> None:
     """A place that is not there, one that is a file, one of an unknown kind: no error is raised."""
     root = put("in/a.csv")
     absent = list_place("out/*.csv", root)
+    (root / "link").symlink_to(root / "gone")
+    for path, said in (("link/*.csv", "it"), ("link/sub/*.csv", "link")):
+        faults = list_place(path, root).faults
+        assert (f"{said} is a link to {root}/gone, which is not there",) == faults
 
     assert (True, ("it does not exist",)) == (absent.is_absent, absent.faults)
     assert ("Not a directory",) == list_place("in/a.csv/*.csv", root).faults
