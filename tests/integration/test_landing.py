@@ -20,7 +20,7 @@ import psycopg
 import pytest
 import yaml
 
-from monitors import DataMonitor
+from monitors import DataMonitor, screen
 from monitors.arrival import records
 from monitors.results import Category, Layer, Status
 from monitors.store.history import History
@@ -386,6 +386,10 @@ def test_unfinished_files_wait(site: Site) -> None:
     assert (0, Status.WARN, 3) == (verdict.exit_code, found.status, found.metric_value)
     assert "b.csv.part: a temporary name" in found.message
     assert "d.csv: changed 5 s ago" in found.message
+    assert (
+        "1 new file, 1 rows, 3 not whole yet (1 a placeholder of a sync client: .c.csv.icloud;"
+        " 1 a temporary name: b.csv.part; 1 changed just now: d.csv)"
+    ) in screen.summary(verdict)
     site.now += timedelta(days=2)
     later = by_name(site.load())["partial"]
     assert ["a.csv", "d.csv"] == site.names()
@@ -393,6 +397,20 @@ def test_unfinished_files_wait(site: Site) -> None:
         later.status,
         later.message,
     )
+
+
+def test_each_kind_of_what_is_not_whole_is_told_with_its_count(site: Site) -> None:
+    """Not the reason of the first for all; also where nothing else has come."""
+    site.feed = {"required": False, "landing": {"settle": "1 minute"}}
+    for name in ("a.csv.part", "b.csv.part", "c.csv.tmp"):
+        site.put(name)
+    site.put("d.csv", ago=5)
+    site.put("e.csv", ago=7)
+
+    assert (
+        "loaded   web: no file, 5 not whole yet (3 a temporary name: a.csv.part and 2 more;"
+        " 2 changed just now: d.csv and 1 more)"
+    ) == screen.summary(site.load()).splitlines()[0]
 
 
 def test_a_file_that_grows_while_it_is_read_waits(site: Site) -> None:
