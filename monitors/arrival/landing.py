@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from monitors.arrival.landing_checks import CHECKS
-from monitors.arrival.loader import kind_of, moment_in_name
-from monitors.arrival.open_time import is_closed, open_before, open_between
+from monitors.arrival.landing_place import Place, sort_out
+from monitors.arrival.loader import kind_of
+from monitors.arrival.open_time import is_closed, open_between
 from monitors.arrival.records import sha256_of
-from monitors.arrival.storage import LandedFile, Listing, fits, is_written_by_the_store
-from monitors.arrival.unfinished import finished_name, unfinished
-from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, place_of
+from monitors.arrival.storage import LandedFile, Listing, is_written_by_the_store
+from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed
 from monitors.results import Category, CheckResult, Layer, Status, number_text
 from monitors.store.landing import LandingHistory
 
@@ -27,31 +27,8 @@ RECENT_DELIVERIES = 60
 """Of so many the median size is taken."""
 FEWEST_DELIVERIES = 5
 """With fewer of a kind nobody knows what size is usual."""
-AHEAD = timedelta(days=1)
-"""So far a name may be ahead of UTC: no zone is further. What states more is of the future."""
 SHOWN = 3
 """How many names a message shows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One feed and what lies where it lands, at a moment."""
-
-    name: str
-    feed: Feed
-    calendar: Calendar
-    listing: Listing
-    now: datetime
-    files: tuple[LandedFile, ...] = ()
-    """Whole ones that its pattern means, in order of name."""
-    waiting: tuple[LandedFile, ...] = ()
-    """Those of them that no delivery of the same name and size stands for."""
-    unfinished: tuple[tuple[LandedFile, str], ...] = ()
-    """(file, why it is not whole)."""
-    unreadable: tuple[LandedFile, ...] = ()
-    """Those that its pattern means and that cannot be read."""
-    strays: tuple[str, ...] = ()
-    """Names that fit no feed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +63,7 @@ def look(
     `is_claimed` says of a name in the listing whether it belongs to another feed.
     """
     loaded = history.loaded(each.name for each in listing.files)
-    place = _sort_out(Place(name, feed, calendar, listing, now), loaded, is_claimed)
+    place = sort_out(Place(name, feed, calendar, listing, now), loaded, is_claimed)
     unchanged = frozenset(
         each.name
         for each in place.files
@@ -137,44 +114,6 @@ def _with_more(result: CheckResult, names: list[str], message: str) -> CheckResu
     return replace(result, status=status, message=before + message, metric_value=count)
 
 
-# -------------------------------------------------------------------- what lies there
-
-
-def _sort_out(
-    place: Place, loaded: dict[tuple[str, int], datetime], is_claimed: Callable[[str], bool]
-) -> Place:
-    pattern = place_of(place.feed.path)[1]
-    last = pattern.rsplit("/", 1)[-1]
-    files: list[LandedFile] = []
-    unreadable: list[LandedFile] = []
-    not_whole: list[tuple[LandedFile, str]] = []
-    strays: list[str] = []
-    for each in place.listing.files:
-        why = unfinished(each.name, last)
-        if why and (fits(each.name, pattern) or fits(finished_name(each.name), pattern)):
-            not_whole.append((each, why))
-        elif each.name.rsplit("/", 1)[-1][0] == ".":
-            continue  # somebody is still writing it, or means it for nobody
-        elif not fits(each.name, pattern):
-            if not is_claimed(each.name) and not is_claimed(finished_name(each.name)):
-                strays.append(each.name)
-        elif each.fault:
-            unreadable.append(each)
-        elif (age := abs(place.now - each.modified)) < place.feed.landing.settle:
-            not_whole.append((each, f"changed {age.total_seconds():.0f} s ago"))
-        else:
-            files.append(each)
-    waiting = [each for each in files if (each.name, each.size) not in loaded]
-    return replace(
-        place,
-        files=tuple(files),
-        waiting=tuple(waiting),
-        unfinished=tuple(not_whole),
-        unreadable=tuple(unreadable),
-        strays=tuple(strays),
-    )
-
-
 # -------------------------------------------------------------------- what is said of it
 
 
@@ -213,7 +152,7 @@ def _mount(place: Place, history: LandingHistory) -> CheckResult:
     listing = place.listing
     faults = [*listing.faults, *(f"{each.name}: {each.fault}" for each in place.unreadable)]
     status, message = Status.PASS, f"{listing.where}: {_count(len(listing.files), 'file')}"
-    come, last = history.arrivals() if _is_empty(place) else (0, None)
+    come, last = history.arrivals() if place.is_empty else (0, None)
     if listing.is_absent and last is None and not place.feed.required:
         message = f"{listing.where}: not there yet; the feed is optional and has never come"
     elif faults:
@@ -235,8 +174,8 @@ def _arrived(place: Place, history: LandingHistory) -> CheckResult:
     status, message = Status.PASS, "no file lies there any more"
     if not _is_recorded(place, history):
         status, message = Status.FAIL, "no file matches its path, and the feed is required"
-    if enough := _enough(place):
-        since = _window_begin(place)
+    if enough := place.enough:
+        since = place.window_begin
         loaded = history.arrived_since(since)
         message += f"; deliveries={loaded} (min {enough}) since {since:%Y-%m-%d %H:%M} UTC"
     if place.unfinished:
@@ -246,7 +185,7 @@ def _arrived(place: Place, history: LandingHistory) -> CheckResult:
 
 def _file_count(place: Place, history: LandingHistory) -> CheckResult:
     landing = place.feed.landing
-    since = _window_begin(place)
+    since = place.window_begin
     count = len(place.waiting) + history.arrived_since(since)
     status, low = Status.PASS, landing.min_files or landing.expect
     if landing.min_files is not None and count < landing.min_files:
@@ -264,8 +203,8 @@ def _newest_age(place: Place, history: LandingHistory) -> CheckResult:
     """By the moment that a name states, or else by the file's time, as its delivery records it:
     the age is the same when the file has been moved away."""
     limit = place.feed.landing.newest_within or timedelta(0)
-    latest = _latest(place)
-    lying = [(_moment(place, each), each.name) for each in place.files]
+    latest = place.latest
+    lying = [(place.moment(each), each.name) for each in place.files]
     known = [each for each in lying if each[0] <= latest] + history.newest(latest)
     allowed = limit.total_seconds() / 3600
     hours = None
@@ -330,7 +269,7 @@ def _partial(place: Place, _history: LandingHistory) -> CheckResult:
 def _stated_names(place: Place, _history: LandingHistory) -> CheckResult:
     """Those that fit no feed; and those of the future, which say nothing of gaps and ages."""
     strays = place.strays if place.feed.landing.strays else ()
-    future = [each.name for each in place.files if _is_of_the_future(place, each)]
+    future = [each.name for each in place.files if place.is_of_the_future(each)]
     said = [f"states a moment of the future: {_names(future)}"] if future else []
     said += [f"{_names(strays)}: fits no feed's path"] if strays else []
     result = _counted(place, "names", [*future, *strays], "; ".join(said))
@@ -382,8 +321,8 @@ def _stated_moments(place: Place, history: LandingHistory) -> list[datetime]:
     moment, over = place.feed.moment, place.feed.landing.sequence_over
     if moment is None:
         return []
-    latest = _latest(place)
-    found = (moment_in_name(each.source.name, moment) for each in place.files)
+    latest = place.latest
+    found = map(place.stated, place.files)
     stated = [each for each in found if each is not None and each <= latest]
     if (newest := max([*stated, *history.newest_moment(latest)], default=None)) is None:
         return []
@@ -399,41 +338,9 @@ def _late(place: Place) -> Status:
     return Status.FAIL if place.feed.required else Status.WARN
 
 
-def _is_empty(place: Place) -> bool:
-    return not (place.files or place.unfinished or place.unreadable)
-
-
-def _enough(place: Place) -> int | None:
-    """How many must have come; None when the feed declares none."""
-    return place.feed.landing.min_files or place.feed.landing.expect
-
-
 def _is_recorded(place: Place, history: LandingHistory) -> bool:
-    enough = _enough(place)
-    return enough is not None and history.arrived_since(_window_begin(place)) >= enough
-
-
-def _window_begin(place: Place) -> datetime:
-    return open_before(place.now, place.feed.landing.window, place.calendar)
-
-
-def _moment(place: Place, file: LandedFile) -> datetime:
-    """The moment that a file speaks of, as its delivery will record it."""
-    moment = place.feed.moment
-    stated = None if moment is None else moment_in_name(file.source.name, moment)
-    return stated or file.modified
-
-
-def _latest(place: Place) -> datetime:
-    """What speaks of a later moment is of the future."""
-    offset = place.feed.moment.offset if place.feed.moment else timedelta(0)
-    return place.now + AHEAD + offset
-
-
-def _is_of_the_future(place: Place, file: LandedFile) -> bool:
-    moment = place.feed.moment
-    stated = None if moment is None else moment_in_name(file.source.name, moment)
-    return stated is not None and stated > _latest(place)
+    enough = place.enough
+    return enough is not None and history.arrived_since(place.window_begin) >= enough
 
 
 def _slot(moment: datetime, step: timedelta) -> datetime:
