@@ -124,6 +124,12 @@ class Feed(Section):
         return path
 
     @model_validator(mode="after")
+    def _only_folders_are_mounted(self) -> Feed:
+        if self.landing.mount and self.is_remote:
+            raise ValueError("a folder of this machine for `landing.mount: true`, and no URL")
+        return self
+
+    @model_validator(mode="after")
     def _sequence_is_in_the_names(self) -> Feed:
         sequence = self.landing.sequence
         needed = {"day": "%d", "hour": "%H"}.get(sequence or "", "")

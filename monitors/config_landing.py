@@ -37,6 +37,9 @@ class Landing(Section):
     """Every open hour or day has a file whose name states it."""
     sequence_over: Duration = timedelta(days=30)
     """How far back from the newest one a gap is looked for."""
+    mount: bool = False
+    """Its folder, or one above it, must be a mount point: without its share an empty folder stays
+    behind, and looks as if nothing had come."""
 
     @model_validator(mode="after")
     def _expects_no_less_than_it_needs(self) -> Landing:

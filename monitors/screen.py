@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from monitors.commands.load import ProgressFactory
     from monitors.store.postgres import Score
     from monitors.verdict import FeedLoad, Verdict
+
+_SECONDS_AGO = re.compile(r"\d+ s ago")
 
 
 @contextmanager
@@ -169,7 +172,7 @@ def _score(name: str, score: Score) -> str:
 
 def _load_line(each: FeedLoad) -> str:
     if each.is_absent:
-        waits = f", {len(each.skipped)} not whole yet" if each.skipped else ""
+        waits = f", {_not_whole(each.skipped)}" if each.skipped else ""
         return f"loaded   {each.feed}: no file{waits}"
     refused_before = {refusal.name for refusal in each.refused_before}
     old = sum(1 for file in each.files if not file.delivery and file.name not in refused_before)
@@ -182,9 +185,7 @@ def _load_line(each: FeedLoad) -> str:
     if each.failed:
         parts.append(f"{len(each.failed)} failed")
     if each.skipped:
-        first, why = each.skipped[0]
-        more = f" and {len(each.skipped) - 1} more" if each.skipped[1:] else ""
-        parts.append(f"not whole yet: {first}{more} ({why})")
+        parts.append(_not_whole(each.skipped))
     if old:
         parts.append(f"{old} loaded before")
     if each.refused_before:
@@ -193,13 +194,26 @@ def _load_line(each: FeedLoad) -> str:
     missing = sorted({name for file in each.new for name in file.drift.missing})
     guessed = [file.name for file in each.new if file.moment_is_guessed]
     if guessed:
-        names = f"{guessed[0]} and {len(guessed) - 1} more" if guessed[1:] else guessed[0]
-        parts.append(f"no moment in the name of {names}: its file time stands for it")
+        parts.append(f"no moment in the name of {_first(guessed)}: its file time stands for it")
     if added:
         parts.append(f"new columns: {', '.join(added)}")
     if missing:
         parts.append(f"columns that did not come: {', '.join(missing)}")
     return f"loaded   {each.feed}: {', '.join(parts)}"
+
+
+def _not_whole(skipped: Sequence[tuple[str, str]]) -> str:
+    """`3 not whole yet (2 a temporary name: a.csv.part and 1 more; 1 changed just now: b.csv)`."""
+    kinds: dict[str, list[str]] = {}
+    for name, why in skipped:
+        kinds.setdefault(_SECONDS_AGO.sub("just now", why), []).append(name)
+    told = "; ".join(f"{len(names)} {why}: {_first(names)}" for why, names in kinds.items())
+    return f"{len(skipped)} not whole yet ({told})"
+
+
+def _first(names: Sequence[str]) -> str:
+    """`a.csv and 5 more`."""
+    return f"{names[0]} and {len(names) - 1} more" if names[1:] else names[0]
 
 
 def _load_object(each: FeedLoad) -> dict[str, Any]:

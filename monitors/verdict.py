@@ -26,6 +26,8 @@ class FeedLoad:
     """(file, why) of those that are not whole yet and wait for a later run."""
     results: tuple[CheckResult, ...] = ()
     """What was found where the feed lands."""
+    unreadable: frozenset[str] = frozenset()
+    """Those of `failed` that the look had already found, and told, to be unreadable."""
     open_refusals: tuple[Refusal, ...] = ()
     """Deliveries, of this run or of any before, that were refused and that nothing has answered."""
     admission: CheckResult | None = None
@@ -58,16 +60,29 @@ class FeedLoad:
         return not self.files and not self.failed
 
     @property
+    def arrival(self) -> CheckResult | None:
+        """Whether a required feed has come; None: it is optional, or nobody looked."""
+        check_id = f"landing.{self.feed}.arrived"
+        return next((each for each in self.results if each.check_id == check_id), None)
+
+    @property
+    def untold(self) -> list[tuple[str, str]]:
+        """What failed, without what a red check of the landing place says."""
+        is_told = any(each.is_red and each.check_id.endswith(".mount") for each in self.results)
+        return [each for each in self.failed if not (is_told and each[0] in self.unreadable)]
+
+    @property
+    def has_come_unseen(self) -> bool:
+        """Nobody looked where it lands: its files were named, or it may stay away."""
+        return self.arrival is None and (bool(self.files) or not self.required)
+
+    @property
     def stops(self) -> str | None:
         """Why nothing should be built on what is here; None: nothing required is red at landing."""
         if not self.required:
             return None
         red = next((each for each in self.results if each.is_red), None)
-        if red is not None:
-            return f"{red.check_id}: {red.message}"
-        return (
-            f"{self.feed}: no file has come, and the feed is required" if self.is_absent else None
-        )
+        return f"{red.check_id}: {red.message}" if red is not None else None
 
     @property
     def stopped_by(self) -> str:

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from monitors.arrival.landing_checks import CHECKS
-from monitors.arrival.loader import kind_of, moment_in_name
-from monitors.arrival.open_time import is_closed, open_before, open_between
+from monitors.arrival.landing_place import Place, sort_out
+from monitors.arrival.loader import kind_of
+from monitors.arrival.open_time import is_closed, open_between
 from monitors.arrival.records import sha256_of
-from monitors.arrival.storage import LandedFile, Listing, fits, is_written_by_the_store
-from monitors.arrival.unfinished import finished_name, unfinished
-from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed, place_of
+from monitors.arrival.storage import LandedFile, Listing, is_written_by_the_store
+from monitors.config_feeds import ALWAYS_OPEN, Calendar, Feed
 from monitors.results import Category, CheckResult, Layer, Status, number_text
 from monitors.store.landing import LandingHistory
 
@@ -32,25 +32,6 @@ SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One feed and what lies where it lands, at a moment."""
-
-    name: str
-    feed: Feed
-    calendar: Calendar
-    listing: Listing
-    now: datetime
-    files: tuple[LandedFile, ...] = ()
-    """Whole ones that its pattern means, in order of name."""
-    waiting: tuple[LandedFile, ...] = ()
-    """Those of them that no delivery of the same name and size stands for."""
-    unfinished: tuple[tuple[LandedFile, str], ...] = ()
-    """(file, why it is not whole)."""
-    strays: tuple[str, ...] = ()
-    """Names that fit no feed."""
-
-
-@dataclass(frozen=True, slots=True)
 class Look:
     """What is to be loaded, what is left, and what is to be said."""
 
@@ -60,6 +41,10 @@ class Look:
     loaded: they need not be read again to know that."""
     skipped: tuple[tuple[str, str], ...] = ()
     """(name, why) of what is not whole."""
+    unreadable: frozenset[str] = field(default_factory=frozenset)
+    """Names of those that cannot be read; they are told, and whoever loads them fails."""
+    is_recorded: bool = False
+    """What the feed declares has come by its deliveries alone, whatever lies there now."""
     results: tuple[CheckResult, ...] = ()
 
 
@@ -78,7 +63,7 @@ def look(
     `is_claimed` says of a name in the listing whether it belongs to another feed.
     """
     loaded = history.loaded(each.name for each in listing.files)
-    place = _sort_out(Place(name, feed, calendar, listing, now), loaded, is_claimed)
+    place = sort_out(Place(name, feed, calendar, listing, now), loaded, is_claimed)
     unchanged = frozenset(
         each.name
         for each in place.files
@@ -87,21 +72,36 @@ def look(
         and each.modified < moment
     )
     skipped = tuple((each.name, why) for each, why in place.unfinished)
-    return Look(place.files, unchanged, skipped, tuple(_judge(place, history)))
+    return Look(
+        files=place.files + place.unreadable,
+        unchanged=unchanged,
+        skipped=skipped,
+        unreadable=frozenset(each.name for each in place.unreadable),
+        is_recorded=_is_recorded(place, history),
+        results=tuple(_judge(place, history)),
+    )
 
 
-def with_load(
-    results: Iterable[CheckResult], growing: Iterable[str], empty: Iterable[str]
-) -> tuple[CheckResult, ...]:
+def with_load(seen: Look, growing: Iterable[str], empty: Iterable[str]) -> tuple[CheckResult, ...]:
     """The results, with what only the load could see: files that grew meanwhile, and files that
     have bytes and no record."""
     grew, rowless = list(growing), list(empty)
+    changed = f"{_names(grew)}: changed while it was read; waits for the next run"
     told = {
-        "partial": (grew, f"{_names(grew)}: changed while it was read; waits for the next run"),
+        "partial": (grew, changed),
         "empty": (rowless, f"{_names(rowless)}: a delivery of 0 rows"),
     }
+    results = tuple(
+        _with_more(each, *told.get(each.check_id.rsplit(".", 1)[-1], ([], "")))
+        for each in seen.results
+    )
+    if not grew or seen.is_recorded or {each.name for each in seen.files} != set(grew):
+        return results
     return tuple(
-        _with_more(each, *told.get(each.check_id.rsplit(".", 1)[-1], ([], ""))) for each in results
+        replace(each, status=Status.FAIL, message=changed, metric_value=0)
+        if each.check_id.endswith(".arrived")
+        else each
+        for each in results
     )
 
 
@@ -114,40 +114,6 @@ def _with_more(result: CheckResult, names: list[str], message: str) -> CheckResu
     return replace(result, status=status, message=before + message, metric_value=count)
 
 
-# -------------------------------------------------------------------- what lies there
-
-
-def _sort_out(
-    place: Place, loaded: dict[tuple[str, int], datetime], is_claimed: Callable[[str], bool]
-) -> Place:
-    pattern = place_of(place.feed.path)[1]
-    last = pattern.rsplit("/", 1)[-1]
-    files: list[LandedFile] = []
-    not_whole: list[tuple[LandedFile, str]] = []
-    strays: list[str] = []
-    for each in place.listing.files:
-        why = unfinished(each.name, last)
-        if why and (fits(each.name, pattern) or fits(finished_name(each.name), pattern)):
-            not_whole.append((each, why))
-        elif each.name.rsplit("/", 1)[-1][0] == ".":
-            continue  # somebody is still writing it, or means it for nobody
-        elif not fits(each.name, pattern):
-            if not is_claimed(each.name) and not is_claimed(finished_name(each.name)):
-                strays.append(each.name)
-        elif (age := abs(place.now - each.modified)) < place.feed.landing.settle:
-            not_whole.append((each, f"changed {age.total_seconds():.0f} s ago"))
-        else:
-            files.append(each)
-    waiting = [each for each in files if (each.name, each.size) not in loaded]
-    return replace(
-        place,
-        files=tuple(files),
-        waiting=tuple(waiting),
-        unfinished=tuple(not_whole),
-        strays=tuple(strays),
-    )
-
-
 # -------------------------------------------------------------------- what is said of it
 
 
@@ -156,14 +122,16 @@ def _judge(place: Place, history: LandingHistory) -> Iterator[CheckResult]:
     mount = _mount(place, history)
     yield mount
     judges: list[Callable[[Place, LandingHistory], CheckResult]] = [_empty, _partial]
+    if place.feed.required:
+        judges.append(_arrived)
     if landing.min_files is not None or landing.expect is not None:
         judges.append(_file_count)
     if landing.newest_within is not None:
         judges.append(_newest_age)
     if landing.size_within is not None:
         judges.append(_size)
-    if landing.strays:
-        judges.append(_strays)
+    if landing.strays or landing.sequence is not None or landing.newest_within is not None:
+        judges.append(_stated_names)
     if landing.duplicates:
         judges.append(_duplicates)
     if landing.sequence is not None:
@@ -179,21 +147,45 @@ def _judge(place: Place, history: LandingHistory) -> Iterator[CheckResult]:
 
 
 def _mount(place: Place, history: LandingHistory) -> CheckResult:
-    """Reachable and permitted: it can be listed. An optional feed that never came needs none."""
+    """Reachable and permitted: it can be listed, and its files read. An optional feed that never
+    came needs none."""
     listing = place.listing
+    faults = [*listing.faults, *(f"{each.name}: {each.fault}" for each in place.unreadable)]
     status, message = Status.PASS, f"{listing.where}: {_count(len(listing.files), 'file')}"
-    if listing.is_absent and not place.feed.required and history.last_arrival() is None:
+    come, last = history.arrivals() if place.is_empty else (0, None)
+    if listing.is_absent and last is None and not place.feed.required:
         message = f"{listing.where}: not there yet; the feed is optional and has never come"
-    elif listing.faults:
+    elif faults:
         status = Status.FAIL
-        more = f" (and {len(listing.faults) - 1} more)" if listing.faults[1:] else ""
-        message = f"{listing.where}: {listing.faults[0]}{more}"
+        more = f" (and {len(faults) - 1} more)" if faults[1:] else ""
+        message = f"{listing.where}: {faults[0]}{more}"
+    elif last is not None:
+        said = "1 delivery has" if come == 1 else f"{come:,} deliveries have"
+        message += f", though {said} come before, the last at {last:%Y-%m-%d %H:%M} UTC"
     return _result(place, "mount", status, message, len(listing.files))
+
+
+def _arrived(place: Place, history: LandingHistory) -> CheckResult:
+    """A required feed has come when a file lies there; and when what it declares was loaded within
+    the window, so that files may be moved away after a load."""
+    count = len(place.files) + len(place.unreadable)
+    if count:
+        return _result(place, "arrived", Status.PASS, _count(count, "file"), count)
+    status, message = Status.PASS, "no file lies there any more"
+    if not _is_recorded(place, history):
+        status, message = Status.FAIL, "no file matches its path, and the feed is required"
+    if enough := place.enough:
+        since = place.window_begin
+        loaded = history.arrived_since(since)
+        message += f"; deliveries={loaded} (min {enough}) since {since:%Y-%m-%d %H:%M} UTC"
+    if place.unfinished:
+        message += f"; {len(place.unfinished)} not whole yet"
+    return _result(place, "arrived", status, message, count)
 
 
 def _file_count(place: Place, history: LandingHistory) -> CheckResult:
     landing = place.feed.landing
-    since = open_before(place.now, landing.window, place.calendar)
+    since = place.window_begin
     count = len(place.waiting) + history.arrived_since(since)
     status, low = Status.PASS, landing.min_files or landing.expect
     if landing.min_files is not None and count < landing.min_files:
@@ -208,18 +200,21 @@ def _file_count(place: Place, history: LandingHistory) -> CheckResult:
 
 
 def _newest_age(place: Place, history: LandingHistory) -> CheckResult:
+    """By the moment that a name states, or else by the file's time, as its delivery records it:
+    the age is the same when the file has been moved away."""
     limit = place.feed.landing.newest_within or timedelta(0)
-    moments = [each.modified for each in place.files]
-    if not moments and (last := history.last_arrival()) is not None:
-        moments = [last]  # whatever moves the files may have taken them away
+    latest = place.latest
+    lying = [(place.moment(each), each.name) for each in place.files]
+    known = [each for each in lying if each[0] <= latest] + history.newest(latest)
     allowed = limit.total_seconds() / 3600
     hours = None
     status, message = _late(place), f"no file has come (max {number_text(allowed)} hours)"
-    if moments:
-        age = open_between(max(moments), place.now, place.calendar)
+    if known:
+        newest, name = max(known)
+        age = open_between(newest, place.now, place.calendar)
         hours = round(age.total_seconds() / 3600, 2)
         status = _late(place) if age > limit else Status.PASS
-        message = f"hours={number_text(hours)} (max {number_text(allowed)})"
+        message = f"hours={number_text(hours)} (max {number_text(allowed)}): {name} is the newest"
     return _result(place, "newest_age", status, message, hours, high=allowed)
 
 
@@ -271,9 +266,14 @@ def _partial(place: Place, _history: LandingHistory) -> CheckResult:
     return result
 
 
-def _strays(place: Place, _history: LandingHistory) -> CheckResult:
-    names = place.strays
-    return _counted(place, "names", names, f"{_names(names)}: fits no feed's path")
+def _stated_names(place: Place, _history: LandingHistory) -> CheckResult:
+    """Those that fit no feed; and those of the future, which say nothing of gaps and ages."""
+    strays = place.strays if place.feed.landing.strays else ()
+    future = [each.name for each in place.files if place.is_of_the_future(each)]
+    said = [f"states a moment of the future: {_names(future)}"] if future else []
+    said += [f"{_names(strays)}: fits no feed's path"] if strays else []
+    result = _counted(place, "names", [*future, *strays], "; ".join(said))
+    return replace(result, status=Status.FAIL) if future else result
 
 
 def _duplicates(place: Place, history: LandingHistory) -> CheckResult:
@@ -321,11 +321,12 @@ def _stated_moments(place: Place, history: LandingHistory) -> list[datetime]:
     moment, over = place.feed.moment, place.feed.landing.sequence_over
     if moment is None:
         return []
-    found = (moment_in_name(each.source.name, moment) for each in place.files)
-    stated = [each for each in found if each is not None]
-    if (newest := max([*stated, *history.newest_moment()], default=None)) is None:
+    latest = place.latest
+    found = map(place.stated, place.files)
+    stated = [each for each in found if each is not None and each <= latest]
+    if (newest := max([*stated, *history.newest_moment(latest)], default=None)) is None:
         return []
-    stated += history.moments_since(newest - over)
+    stated += history.moments_between(newest - over, newest)
     return [each - moment.offset for each in stated if each >= newest - over]
 
 
@@ -335,6 +336,11 @@ def _stated_moments(place: Place, history: LandingHistory) -> list[datetime]:
 def _late(place: Place) -> Status:
     """What is not here yet is red only of a required feed."""
     return Status.FAIL if place.feed.required else Status.WARN
+
+
+def _is_recorded(place: Place, history: LandingHistory) -> bool:
+    enough = place.enough
+    return enough is not None and history.arrived_since(place.window_begin) >= enough
 
 
 def _slot(moment: datetime, step: timedelta) -> datetime:

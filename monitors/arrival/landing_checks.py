@@ -20,11 +20,20 @@ class LandingCheck:
 
 CHECKS = {
     "mount": LandingCheck(
-        "the landing place can be listed",
+        "the landing place can be listed, and its files read",
         "listed_files",
         Severity.HIGH,
-        "What arrives there cannot be seen, and nothing of it is loaded.",
-        "Look whether {where} is there, mounted and readable; then `rampart landing {feed}`.",
+        "What cannot be seen or read there is not loaded.",
+        "Look whether {where} is there, mounted and readable, with every file in it; then"
+        " `rampart landing {feed}`.",
+    ),
+    "arrived": LandingCheck(
+        "files of a required feed have come",
+        "arrived_files",
+        Severity.HIGH,
+        "What is processed is what was known before.",
+        "Ask whoever sends {feed}, or look whether {path} is what they write; then"
+        " `rampart landing {feed}`.",
     ),
     "file_count": LandingCheck(
         "enough files have come",
@@ -62,11 +71,13 @@ CHECKS = {
         "Wait for the next run; of an old one ask whoever writes it, or remove it.",
     ),
     "names": LandingCheck(
-        "every name fits a feed",
+        "every name fits a feed, and none states a moment of the future",
         "stray_files",
         Severity.LOW,
-        "A file that its sender has renamed is never loaded, and nothing else says so.",
-        "Compare the name with the feed's path, {path}; move away what is not data.",
+        "A file that its sender has renamed is never loaded, and nothing else says so; one of the"
+        " future is loaded, and is the newest for years.",
+        "Compare the name with the feed's path, {path}; move away what is not data, and have a"
+        " mistyped one sent again under its right name.",
     ),
     "duplicates": LandingCheck(
         "no content comes under two names",

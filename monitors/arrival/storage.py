@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from errno import EACCES
 from fnmatch import fnmatchcase
 from pathlib import Path
 from queue import Empty, Queue
+from stat import S_ISLNK
 from threading import Thread
 from types import TracebackType
 from typing import Any, Literal, Protocol
@@ -28,6 +30,7 @@ ANSWER_SECONDS = 120.0
 """A mount that does not answer for so long is gone; a dead network share never answers at all."""
 STREAM_BYTES = 8 * 1024 * 1024
 """How much of a remote file is fetched ahead."""
+UNMOUNTED = "nothing is mounted there"
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 """Folders are there only by the names of files, and the store itself says when one was written."""
 
@@ -142,6 +145,8 @@ class LandedFile:
     size: int
     modified: datetime
     """The last change, UTC."""
+    fault: str | None = None
+    """Why it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +161,36 @@ class Listing:
     """The place is not there at all."""
 
 
-def list_place(path: str, root: Path, seconds: float = ANSWER_SECONDS) -> Listing:
-    """What lies where a feed's `path` points. Never raises: what is wrong is in the listing."""
+def list_place(
+    path: str, root: Path, seconds: float = ANSWER_SECONDS, *, mounted: bool = False
+) -> Listing:
+    """What lies where a feed's `path` points. Never raises: what is wrong is in the listing.
+
+    `mounted`: it must lie on a mount, or else nothing of it is listed.
+    """
     folder, pattern = place_of(path)
-    parts = pattern.split("/")
-    depth = None if "**" in parts else len(parts)
     if "://" in path and not path.startswith("file://"):
-        return _answered(folder, seconds, lambda: _list_remote(folder, depth))
+        return _answered(folder, seconds, lambda: _list_remote(folder, _depth(pattern)))
     local = root / Path(folder.removeprefix("file://"))
-    return _answered(folder, seconds, lambda: _list_local(folder, local, depth))
+
+    def look() -> Listing:
+        try:
+            listing = _list_local(folder, local, pattern)
+        except FileNotFoundError:
+            return Listing(folder, faults=(_why_absent(local),), is_absent=True)
+        return (
+            listing if not mounted or is_mounted(local, root) else Listing(folder, (), (UNMOUNTED,))
+        )
+
+    return _answered(folder, seconds, look)
+
+
+def is_mounted(folder: Path, root: Path) -> bool:
+    """Whether it, or a folder above it, is a mount point; one that the project lies in, like `/`,
+    says nothing of a share. A bind mount within one file system is not seen as one."""
+    there, here = folder.resolve(), root.resolve()
+    above = (each for each in (there, *there.parents) if not here.is_relative_to(each))
+    return any(os.path.ismount(each) for each in above)
 
 
 def fits(name: str, pattern: str) -> bool:
@@ -222,17 +248,48 @@ def _answered(where: str, seconds: float, look: Any) -> Listing:
         return Listing(where, faults=(f"it does not answer within {seconds:.0f} seconds",))
 
 
-def _list_local(where: str, folder: Path, depth: int | None) -> Listing:
+def _list_local(where: str, folder: Path, pattern: str) -> Listing:
     faults: list[str] = []
-    found = _walk(folder, "", depth, faults)
-    files = [_file(name, path, stat) for name, path, stat in found]
+    files: list[LandedFile] = []
+    for name, path, found in _walk(folder, "", _depth(pattern), faults):
+        if fits(name, pattern):
+            files.append(_file(name, path, found, _unreadable(path)))
+        elif not S_ISLNK(found.st_mode):  # a link that leads nowhere, and that nobody asks for
+            files.append(_file(name, path, found))
     return Listing(where, _sorted(files), tuple(faults))
+
+
+def _depth(pattern: str) -> int | None:
+    """How deep a pattern reaches; None: into all folders."""
+    parts = pattern.split("/")
+    return None if "**" in parts else len(parts)
+
+
+def _unreadable(path: Path) -> str | None:
+    """Why a file cannot be read. One that is gone since it was listed has no fault."""
+    if os.access(path, os.R_OK):
+        return None
+    return _broken_link(path) or (os.strerror(EACCES) if path.exists() else None)
+
+
+def _why_absent(folder: Path) -> str:
+    for each in (folder, *folder.parents):
+        if link := _broken_link(each):
+            return f"{'it' if each == folder else each.name} is {link}"
+    return "it does not exist"
+
+
+def _broken_link(path: Path) -> str | None:
+    if path.is_symlink() and not path.exists():
+        return f"a link to {path.readlink()}, which is not there"
+    return None
 
 
 def _walk(
     folder: Path, prefix: str, depth: int | None, faults: list[str]
 ) -> Iterator[tuple[str, Path, os.stat_result]]:
-    """(name, path, stat) of the files below a folder. Folders that begin with a dot are private."""
+    """(name, path, stat) of the files below a folder, and of links that lead nowhere. Folders that
+    begin with a dot are private."""
     deeper = None if depth is None else depth - 1
     folders: list[str] = []
     with os.scandir(folder) as entries:
@@ -247,6 +304,9 @@ def _walk(
                     faults.append(f"{prefix}{said}: its name is not UTF-8")
                 elif entry.is_file():
                     yield f"{prefix}{entry.name}", folder / entry.name, entry.stat()
+                elif entry.is_symlink() and not (folder / entry.name).exists():
+                    found = entry.stat(follow_symlinks=False)
+                    yield f"{prefix}{entry.name}", folder / entry.name, found
             except FileNotFoundError:
                 continue  # gone since it was listed
             except OSError as error:
@@ -319,9 +379,9 @@ def _stat_of(info: dict[str, Any], otherwise: float) -> RemoteStat:
     return RemoteStat(int(info.get("size") or 0), seconds)
 
 
-def _file(name: str, source: Source, stat: Stat) -> LandedFile:
+def _file(name: str, source: Source, stat: Stat, fault: str | None = None) -> LandedFile:
     modified = datetime.fromtimestamp(stat.st_mtime, timezone.utc)
-    return LandedFile(name, source, stat.st_size, modified)
+    return LandedFile(name, source, stat.st_size, modified, fault)
 
 
 def _sorted(files: Iterable[LandedFile]) -> tuple[LandedFile, ...]:

@@ -28,7 +28,7 @@ def look_at(runner: Runner, connection: Connection, name: str) -> Look:
     seen = look(
         name,
         feed,
-        list_place(feed.path, config.root),
+        list_place(feed.path, config.root, mounted=feed.landing.mount),
         LandingHistory(connection, name),
         now,
         calendar=config.calendar_of(name),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any
 
 import psycopg
@@ -21,8 +22,8 @@ from monitors.commands.landing import look_at
 from monitors.commands.record import job_result, record_jobs, record_results
 from monitors.commands.runner import Runner
 from monitors.config_feeds import Feed, place_of
-from monitors.errors import ExitCode, first_line
-from monitors.results import CheckResult
+from monitors.errors import ExitCode, UsageError, first_line
+from monitors.results import CheckResult, Status
 from monitors.store.postgres import StageCounts, Store
 from monitors.verdict import FeedLoad, Verdict
 from monitors.warehouse.trouble import plainly
@@ -34,6 +35,8 @@ SKIPPED_NO_DATA = "SKIPPED_NO_DATA"
 """What pipeline_logs says of an optional feed that brought nothing."""
 REFUSED = "REFUSED"
 """The same of a delivery that may not take part; its rows are in raw all the same."""
+
+logs.expect(lambda error: isinstance(error, OSError))  # a file that cannot be read is no bug
 
 ProgressFactory = Callable[[str, int], Callable[[int], None]]
 """(file name, its bytes) -> a function that is told how many more bytes were read."""
@@ -52,13 +55,18 @@ def load_feeds(
     paths: Sequence[Path],
     progress: ProgressFactory | None,
 ) -> Verdict:
-    """Look at each landing place, then load what is whole; `paths` are loaded without a look."""
+    """Look at each landing place, then load what is whole; `paths` are loaded without a look.
+
+    Raises UsageError, before anything is loaded, when one of `paths` is no file.
+    """
+    _refuse_no_files(names, paths)
     prepare_feeds(runner, store)
     loads = tuple(_load_feed(runner, store, name, paths, progress) for name in names)
     results = tuple(result for each in loads for result in each.results)
     record_results(runner, store, results, runner.now())
     admissions = tuple(each.admission for each in loads if each.admission)
-    jobs = [job(runner, each) for each in loads for job in (_job, _arrival)]
+    jobs = [_job(runner, each) for each in loads]
+    jobs += [_arrived_unseen(runner, each) for each in loads if each.has_come_unseen]
     record_jobs(runner, store, [*jobs, *admissions])
     results += tuple(each for each in admissions if each.is_failed)
     alerts = [line for each in loads for line in _load_alerts(each)]
@@ -67,6 +75,24 @@ def load_feeds(
     return Verdict(
         runner.run_id, code, loads=loads, results=results, red_since=since, alerts=tuple(alerts)
     )
+
+
+def _refuse_no_files(names: Sequence[str], paths: Sequence[Path]) -> None:
+    for path in paths:
+        if why := _no_file(path):
+            with logs.stage(log, "load", feed=", ".join(names), source=path.name):
+                raise UsageError(f"{path}: {why}; nothing was loaded")
+
+
+def _no_file(path: Path) -> str | None:
+    """Why a path names no file; what else is wrong with it is told by whoever opens it."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "there is no such file"
+    except OSError:
+        return None
+    return "it is a folder" if S_ISDIR(mode) else None
 
 
 def prepare_feeds(runner: Runner, store: Store) -> None:
@@ -102,9 +128,12 @@ def _load_feed(
         except psycopg.errors.UniqueViolation as error:
             failed.append((str(file.source), str(error).splitlines()[0]))
     results = _results_after(seen, loaded, skipped)
-    done = FeedLoad(name, tuple(loaded), tuple(failed), feed.required, tuple(skipped), results)
+    unreadable = frozenset(str(each.source) for each in seen.files if each.name in seen.unreadable)
+    done = FeedLoad(
+        name, tuple(loaded), tuple(failed), feed.required, tuple(skipped), results, unreadable
+    )
     done = replace(done, **admission_of(runner, store.connection, name))
-    if done.is_absent:
+    if done.is_absent and not paths:
         _record_absence(store, done, feed)
     store.connection.commit()
     return done
@@ -117,14 +146,17 @@ def _results_after(
     zero = {each.name for each in seen.files if not each.size}  # said by the look already
     empty = [each.name for each in loaded if each.delivery and not each.delivery.records]
     growing = [name for name, why in skipped if why == StillGrowing.why]
-    return with_load(seen.results, growing, [name for name in empty if name not in zero])
+    return with_load(seen, growing, [name for name in empty if name not in zero])
 
 
 def _record_absence(store: Store, done: FeedLoad, feed: Feed) -> None:
-    """No file: a required feed has failed, an optional one is skipped."""
+    """No file: a required feed that has not come has failed; any other one is skipped."""
+    arrival = done.arrival
+    has_come = arrival is None or arrival.status is Status.PASS
+    why = NO_FILE if arrival is None else arrival.message
     log_id = store.start_stage(done.feed, "load", "bronze", feed.path, "skipped")
-    status, error_type = ("failed", "NO_DATA") if done.required else ("skipped", SKIPPED_NO_DATA)
-    counts = StageCounts(rows_read=0, rows_written=0, error_type=error_type, error_message=NO_FILE)
+    status, error_type = ("skipped", SKIPPED_NO_DATA) if has_come else ("failed", "NO_DATA")
+    counts = StageCounts(rows_read=0, rows_written=0, error_type=error_type, error_message=why)
     store.finish_stage(log_id, status, counts)
     log.info("no data", feed=done.feed, status=status, error_type=error_type)
 
@@ -252,9 +284,9 @@ def _job(runner: Runner, each: FeedLoad) -> CheckResult:
     """Whether its files could be loaded; what is wrong with their content is not the job's."""
     feed = runner.config.feed(each.feed)
     why = None
-    if each.failed:
-        path, reason = each.failed[0]
-        more = f" and {len(each.failed) - 1} more" if each.failed[1:] else ""
+    if each.untold:
+        path, reason = each.untold[0]
+        more = f" and {len(each.untold) - 1} more" if each.untold[1:] else ""
         why = f"{path}{more}: {reason}"
     return job_result(
         f"job.load.{each.feed}",
@@ -264,15 +296,11 @@ def _job(runner: Runner, each: FeedLoad) -> CheckResult:
     )
 
 
-def _arrival(runner: Runner, each: FeedLoad) -> CheckResult:
-    """Whether a required feed has ever a file; an optional one may have none."""
-    feed = runner.config.feed(each.feed)
-    why = f"{each.feed}: {NO_FILE}, and the feed is required"
+def _arrived_unseen(runner: Runner, each: FeedLoad) -> CheckResult:
+    """Ends what an earlier look had found: its files were named, or it has become optional."""
+    table = runner.config.feed(each.feed).table
     result = job_result(
-        f"landing.{each.feed}.arrived",
-        f"files of {each.feed} have arrived",
-        why if each.is_absent and each.required else None,
-        dataset=feed.table,
+        f"landing.{each.feed}.arrived", f"files of {each.feed} have arrived", None, dataset=table
     )
     return replace(result, suite_name="landing")
 
@@ -280,10 +308,11 @@ def _arrival(runner: Runner, each: FeedLoad) -> CheckResult:
 def _load_alerts(each: FeedLoad) -> list[str]:
     lines = [result_line(result) for result in each.results if result.is_red]
     lines += [
-        alert_line("load failure", f"{each.feed}: {path}: {why}") for path, why in each.failed
+        alert_line("load failure", f"{each.feed}: {path}: {why}") for path, why in each.untold
     ]
     lines += refusal_lines(each)
-    if each.is_absent and each.required:
-        why = f"{each.feed}: {NO_FILE}, and the feed is required"
-        lines.append(alert_line("landing failure", why))
+    if each.is_absent and each.required and not each.results:  # files that a person named
+        lines += [
+            alert_line("load failure", f"{each.feed}: {file}: {why}") for file, why in each.skipped
+        ]
     return lines

@@ -41,23 +41,28 @@ class LandingHistory:
     def arrived_since(self, moment: datetime) -> int:
         return int(self._rows("landing_arrived_since", since=moment)[0][0])
 
-    def last_arrival(self) -> datetime | None:
-        """None: nothing has ever arrived."""
-        found: datetime | None = self._rows("landing_last_arrival")[0][0]
-        return found
+    def arrivals(self) -> tuple[int, datetime | None]:
+        """(how many deliveries there are, when the last one was loaded; None: never any)."""
+        count, last = self._rows("landing_arrivals")[0]
+        return int(count), last
+
+    def newest(self, until: datetime) -> list[tuple[datetime, str]]:
+        """[(moment, name)] of the delivery that speaks of the newest moment; none without any."""
+        return [(row[0], row[1]) for row in self._rows("landing_newest", until=until)]
 
     def contents(self, sizes: Iterable[int]) -> list[tuple[str, str, int]]:
         """(sha256, name, bytes) of every delivery of one of these sizes, the oldest first."""
         rows = self._rows("landing_contents", sizes=list(sizes))
         return [(row[0], row[1], row[2]) for row in rows]
 
-    def newest_moment(self) -> list[datetime]:
+    def newest_moment(self, until: datetime) -> list[datetime]:
         """The newest moment that a name of a delivery states; none when none does."""
-        return [row[0] for row in self._rows("landing_newest_moment") if row[0] is not None]
+        rows = self._rows("landing_newest_moment", until=until)
+        return [row[0] for row in rows if row[0] is not None]
 
-    def moments_since(self, moment: datetime) -> list[datetime]:
+    def moments_between(self, since: datetime, until: datetime) -> list[datetime]:
         """Moments that names of deliveries state."""
-        return [row[0] for row in self._rows("landing_moments", since=moment)]
+        return [row[0] for row in self._rows("landing_moments", since=since, until=until)]
 
     def open_refusals(self) -> tuple[Refusal, ...]:
         """Refused deliveries that somebody still has to deal with, the oldest first."""

@@ -133,8 +133,8 @@ def test_a_profile_takes_the_place_of_the_embedded_postgres(
     )
     lost = rampart(project, "load", DBT_PROFILES_DIR=str(project), MY_SECRET="x", RAMPART_PORT="1")
 
-    assert 1 == fine.returncode, "the feed is required and there is no file"
-    assert "LANDING FAILURE" in fine.stderr
+    assert 1 == fine.returncode, "the feed is required and its place is not there"
+    assert "MOUNT FAILURE !! - landing/salesforce: it does not exist" in fine.stderr
     assert 2 == lost.returncode
     assert "127.0.0.1:1" in lost.stderr
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -18,7 +20,7 @@ import psycopg
 import pytest
 import yaml
 
-from monitors import DataMonitor
+from monitors import DataMonitor, screen
 from monitors.arrival import records
 from monitors.results import Category, Layer, Status
 from monitors.store.history import History
@@ -27,7 +29,7 @@ from monitors.store.roles import grant_roles
 from monitors.verdict import Verdict
 from monitors.warehouse.connection import Connection, connect
 from monitors.warehouse.target import Target
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Server
 
 NOON = datetime(2026, 11, 18, 12, tzinfo=timezone.utc)  # a Wednesday
 
@@ -86,13 +88,13 @@ def site(tmp_path: Path, warehouse: Target, use: Callable[[Target], None]) -> Si
 
 
 def test_a_feed_that_declares_nothing_is_quiet(site: Site) -> None:
-    """Reachable, nothing empty, nothing unfinished: three checks that pass, and no alert."""
+    """Reachable, come, nothing empty, nothing unfinished: four checks that pass, and no alert."""
     site.put("a.csv")
     site.put("README.txt")
     verdict = site.load()
 
     assert (0, ()) == (verdict.exit_code, verdict.alerts)
-    assert {"mount": Status.PASS, "empty": Status.PASS, "partial": Status.PASS} == {
+    assert dict.fromkeys(["mount", "empty", "partial", "arrived"], Status.PASS) == {
         name: each.status for name, each in by_name(verdict).items()
     }
 
@@ -107,7 +109,16 @@ def test_every_verdict_is_stored_with_its_words(site: Site) -> None:
         " monitoring.data_quality_metrics order by check_id"
     )
 
-    what = ["duplicates", "empty", "file_count", "mount", "names", "newest_age", "partial"]
+    what = [
+        "arrived",
+        "duplicates",
+        "empty",
+        "file_count",
+        "mount",
+        "names",
+        "newest_age",
+        "partial",
+    ]
     assert [f"landing.web.{name}" for name in what] == [row[0] for row in rows]
     assert {("pass", Layer.BRONZE.value, Category.INFRASTRUCTURE.value, "web_raw.rows")} == {
         row[1:5] for row in rows
@@ -125,6 +136,38 @@ def test_a_place_that_is_gone_is_a_mount_failure(site: Site) -> None:
     assert "!! ALERT: MOUNT FAILURE !! - landing: it does not exist" in verdict.alerts
     assert [found["mount"]] == [each for each in verdict.results if each.is_red]
     assert "landing.web.mount" == found["file_count"].blocked_by
+    assert "landing.web.mount" == found["arrived"].blocked_by
+    assert 1 == len(verdict.alerts), "that no file matches its path follows from it"
+
+
+def test_an_unmounted_share_leaves_its_empty_folder_behind(site: Site) -> None:
+    """`mount: true`: one line says so, and what lies under the mount point is not loaded."""
+    site.feed = {"landing": {"mount": True}}
+    beneath = site.put("beneath.csv")
+    with tmpfs(site.root / "landing"):
+        site.put("a.csv")
+        there = site.load()
+    look, load = site.monitor().landing(), site.load()
+    line = "!! ALERT: MOUNT FAILURE !! - landing: nothing is mounted there"
+
+    assert 0 == there.exit_code
+    assert (1, (line,)) == red_lines(look) == red_lines(load)
+    assert ["a.csv"] == site.names()
+    assert beneath.is_file()
+
+
+@contextmanager
+def tmpfs(folder: Path) -> Iterator[None]:
+    """A real file system over a folder, where that is allowed."""
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "none", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("mount is not allowed here; tests/unit has the same with a patched ismount")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_an_optional_feed_may_have_no_place_until_it_has_come_once(site: Site) -> None:
@@ -163,6 +206,87 @@ def test_files_are_counted_over_the_window(site: Site) -> None:
     assert (Status.FAIL, 0) == (late.status, late.metric_value)
 
 
+def red_lines(verdict: Verdict) -> tuple[int, tuple[str, ...]]:
+    return verdict.exit_code, verdict.alerts
+
+
+def test_look_and_load_say_the_same_of_a_feed_that_has_not_come(site: Site) -> None:
+    """Never a file: red in both, in one line with the same words."""
+    (site.root / "landing").mkdir()
+    look, load = site.monitor().landing(), site.load()
+    line = (
+        "!! ALERT: LANDING FAILURE !! - landing.web.arrived on web_raw.rows:"
+        " no file matches its path, and the feed is required"
+    )
+
+    assert (1, (line,)) == red_lines(look) == red_lines(load)
+    assert [("failed", "NO_DATA", line.rsplit(": ", 1)[-1])] == site.ask(
+        "select status, error_type, error_message from monitoring.pipeline_logs"
+    )
+    assert "landing.web.arrived" in [each.check_id for each in load.red]
+
+
+@pytest.mark.parametrize(
+    ("landing", "is_enough"),
+    [
+        ({}, False),
+        ({"expect": 2}, True),
+        ({"expect": 3}, False),
+        ({"min_files": 2, "expect": 3}, True),
+    ],
+)
+def test_files_may_be_moved_away_where_enough_is_recorded(
+    site: Site, landing: dict[str, Any], is_enough: bool
+) -> None:
+    """What a feed declares was loaded within its window: green in both; else red in both, and
+    always when the window is over."""
+    site.feed = {"landing": landing}
+    site.now = datetime.now(timezone.utc)
+    site.put("a.csv")
+    site.put("b.csv", "a,b\n3,4\n")
+    site.load()
+    for path in (site.root / "landing").iterdir():
+        path.unlink()
+    site.now += timedelta(hours=1)
+    look, load = site.monitor().landing(), site.load()
+    site.now += timedelta(hours=20)
+    late_look, late_load = site.monitor().landing(), site.load()
+
+    assert (0 if is_enough else 1) == look.exit_code == load.exit_code
+    assert look.alerts == load.alerts
+    assert 1 == late_look.exit_code == late_load.exit_code
+    assert late_look.alerts == late_load.alerts
+    arrived = by_name(look)["arrived"]
+    assert (Status.PASS if is_enough else Status.FAIL) == arrived.status
+    assert by_name(look)["mount"].message.startswith(
+        "landing: 0 files, though 2 deliveries have come before, the last at 20"
+    )
+
+
+def test_a_feed_whose_only_file_still_grows_has_not_come(site: Site) -> None:
+    """Only the load can see that; it says so of the arrival, too."""
+    path = site.put("a.csv")
+    read_blocks = records.read_blocks
+
+    def growing(source: Any, *rest: Any) -> Iterator[bytes]:
+        yield from read_blocks(source, *rest)
+        with path.open("a") as file:
+            file.write("3,4\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("monitors.arrival.loader.read_blocks", growing)
+        first = site.load()
+        named = site.monitor().load("web", [path])
+    second = site.load()
+
+    assert (1, Status.FAIL) == (first.exit_code, by_name(first)["arrived"].status)
+    assert 1 == len(first.alerts)
+    assert "a.csv: changed while it was read; waits for the next run" in first.alerts[0]
+    assert 1 == named.exit_code
+    assert "a.csv: changed while it was read" in named.alerts[0]
+    assert (0, Status.PASS) == (second.exit_code, by_name(second)["arrived"].status)
+
+
 def test_ages_and_windows_go_by_the_calendar(site: Site) -> None:
     """Friday's file is not old on Sunday, and is on Monday evening."""
     closed = {"closed": ["saturday", "sunday"]}
@@ -177,7 +301,37 @@ def test_ages_and_windows_go_by_the_calendar(site: Site) -> None:
     monday = site.look()["newest_age"]
 
     assert (Status.PASS, 6) == (sunday.status, sunday.metric_value)
-    assert (Status.FAIL, "hours=25 (max 24)") == (monday.status, monday.message)
+    assert (Status.FAIL, "hours=25 (max 24): a.csv is the newest") == (
+        monday.status,
+        monday.message,
+    )
+
+
+@pytest.mark.parametrize("moment", [None, {"format": "%Y-%m-%d", "offset": "1 day"}])
+def test_a_file_is_as_old_after_it_was_moved_away(
+    site: Site, moment: dict[str, str] | None
+) -> None:
+    """By its name, or else by its file time, never by when it was loaded."""
+    site.feed = {"landing": {"newest_within": "2 days"}} | ({"moment": moment} if moment else {})
+    site.put("b_2026-08-20.csv", ago=90 * 86400)
+    never = site.look()["newest_age"]
+    site.load()
+    (site.root / "landing/b_2026-08-20.csv").unlink()
+    old = site.look()["newest_age"]
+    site.put("a_2026-11-17.csv", "a,b\n3,4\n", ago=86400)
+    lying = site.look()["newest_age"]
+    site.load()
+    (site.root / "landing/a_2026-11-17.csv").unlink()
+    site.put("b_2026-08-20.csv", ago=90 * 86400)
+    moved = site.look()["newest_age"]
+
+    hours = 89 * 24 + 12 if moment else 90 * 24
+    said = f"hours={hours:,} (max 48): b_2026-08-20.csv is the newest"
+    assert said == never.message == old.message
+    assert [Status.FAIL] * 2 == [never.status, old.status]
+    hours = 12 if moment else 24
+    assert f"hours={hours} (max 48): a_2026-11-17.csv is the newest" == lying.message
+    assert (Status.PASS, lying.message) == (moved.status, moved.message)
 
 
 def test_the_size_is_held_against_the_usual_of_its_kind(site: Site) -> None:
@@ -232,6 +386,10 @@ def test_unfinished_files_wait(site: Site) -> None:
     assert (0, Status.WARN, 3) == (verdict.exit_code, found.status, found.metric_value)
     assert "b.csv.part: a temporary name" in found.message
     assert "d.csv: changed 5 s ago" in found.message
+    assert (
+        "1 new file, 1 rows, 3 not whole yet (1 a placeholder of a sync client: .c.csv.icloud;"
+        " 1 a temporary name: b.csv.part; 1 changed just now: d.csv)"
+    ) in screen.summary(verdict)
     site.now += timedelta(days=2)
     later = by_name(site.load())["partial"]
     assert ["a.csv", "d.csv"] == site.names()
@@ -239,6 +397,20 @@ def test_unfinished_files_wait(site: Site) -> None:
         later.status,
         later.message,
     )
+
+
+def test_each_kind_of_what_is_not_whole_is_told_with_its_count(site: Site) -> None:
+    """Not the reason of the first for all; also where nothing else has come."""
+    site.feed = {"required": False, "landing": {"settle": "1 minute"}}
+    for name in ("a.csv.part", "b.csv.part", "c.csv.tmp"):
+        site.put(name)
+    site.put("d.csv", ago=5)
+    site.put("e.csv", ago=7)
+
+    assert (
+        "loaded   web: no file, 5 not whole yet (3 a temporary name: a.csv.part and 2 more;"
+        " 2 changed just now: d.csv and 1 more)"
+    ) == screen.summary(site.load()).splitlines()[0]
 
 
 def test_a_file_that_grows_while_it_is_read_waits(site: Site) -> None:
@@ -324,6 +496,54 @@ def test_a_day_that_is_left_out_is_red(site: Site) -> None:
     assert Status.BLIND == blind.status
     assert (Status.FAIL, "gaps=2: 2026-11-13, 2026-11-16") == (gap.status, gap.message)
     assert (Status.PASS, "gaps=0 from 2026-11-12 to 2026-11-17") == (whole.status, whole.message)
+
+
+@pytest.mark.parametrize("future", ["e_2036-01-01.csv", "e_2026-12-03 (1).csv"])
+def test_a_name_of_the_future_blinds_nothing(site: Site, future: str) -> None:
+    """It is told while it lies there, and takes no part in gaps and ages, then or later."""
+    site.feed = {
+        "moment": {"format": "%Y-%m-%d", "offset": "1 day"},
+        "landing": {"sequence": "day", "newest_within": "1 day"},
+    }
+    site.put("e_2026-11-15.csv", "a\n15\n")
+    site.put("e_2026-11-17.csv", "a\n17\n")
+    site.put(future, "a\n18\n")
+    lying = site.look()
+    load = site.load()
+    for path in (site.root / "landing").iterdir():
+        path.unlink()
+    site.put("e_2026-11-16.csv", "a\n16\n")
+    gone = site.look()
+
+    names = lying["names"]
+    assert (Status.FAIL, f"states a moment of the future: {future}") == (
+        names.status,
+        names.message,
+    )
+    assert 1 == load.exit_code
+    assert "gaps=1: 2026-11-16" == lying["sequence"].message
+    assert "gaps=0 from 2026-11-15 to 2026-11-17" == gone["sequence"].message
+    age = "hours=12 (max 24): e_2026-11-17.csv is the newest"
+    assert age == lying["newest_age"].message == gone["newest_age"].message
+    assert Status.PASS == gone["names"].status
+
+
+def test_a_name_may_be_ahead_of_utc_by_a_zone(site: Site) -> None:
+    """Tomorrow's date is none of the future; the day after is. Strays need not be told with it."""
+    site.feed = {
+        "moment": {"format": "%Y-%m-%d", "offset": "1 day"},
+        "landing": {"sequence": "day", "strays": False},
+    }
+    site.put("e_2026-11-18.csv", "a\n18\n")
+    site.put("e_2026-11-19.csv", "a\n19\n")
+    site.put("a.xlsx")
+    zone = site.look()
+    site.put("e_2026-11-20.csv", "a\n20\n")
+    future = site.look()
+
+    assert [Status.PASS, Status.FAIL] == [each["names"].status for each in (zone, future)]
+    said = "gaps=0 from 2026-11-18 to 2026-11-19"
+    assert [said, said] == [each["sequence"].message for each in (zone, future)]
 
 
 # -------------------------------------------------------------------- the circuit breaker
@@ -413,14 +633,6 @@ def test_an_optional_feed_is_skipped(site: Site, built: list[str]) -> None:
 # -------------------------------------------------------------------- the command
 
 
-def rampart(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "monitors.cli", "--log-level", "error", *arguments],
-        cwd=root, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-
-
 STREAM = {
     "folder": {"path": "in/*.jsonl"}, "table": "s_raw.rows", "dlq_path": "monitoring.dead_letters",
     "watermark": "1 hour", "checkpoint": "s", "event_time": "at",
@@ -438,7 +650,7 @@ def test_no_feed_at_all_is_said(
 ) -> None:
     """Exit 2: there is nothing that could be done; a silent 0 would pass for a load."""
     (site.root / "rampart.yml").write_text(yaml.safe_dump(settings))
-    done = rampart(site.root, command)
+    done = rampart(site, command)
 
     assert (2, "") == (done.returncode, done.stdout)
     assert f"rampart: no feed in {site.root}/rampart.yml: a block under `feeds:`" in done.stderr
@@ -450,19 +662,101 @@ def test_the_command_looks_and_leaves_no_trace(site: Site) -> None:
     site.feed = {"landing": {"min_files": 3}}
     site.put("a.csv")
     site.monitor()
-
-    done = rampart(site.root, "landing")
+    done = rampart(site, "landing")
     first, *_, last = done.stdout.splitlines()
 
     assert 1 == done.returncode
     assert first.startswith("fail     landing.web.file_count: files=1 (min 3) since ")
-    assert "6 checks: 1 fail, 5 pass" == last
+    assert "7 checks: 1 fail, 6 pass" == last
     assert done.stderr.startswith(
         "!! ALERT: LANDING FAILURE !! - landing.web.file_count on web_raw"
     )
-    assert 6 == len(json.loads(rampart(site.root, "landing", "web", "--json").stdout)["results"])
-    assert 2 == rampart(site.root, "landing", "wbe").returncode
+    assert 7 == len(json.loads(rampart(site, "landing", "web", "--json").stdout)["results"])
+    assert 2 == rampart(site, "landing", "wbe").returncode
     assert [] == site.ask("select * from monitoring.runs")
+
+
+def as_nobody() -> list[str]:
+    """Before a command: without the right to read every file, also when root runs the tests."""
+    if os.geteuid() != 0:
+        return []
+    if shutil.which("setpriv") is None:
+        pytest.skip("root may read everything, and setpriv is not installed")
+    return ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
+
+
+def rampart(
+    site: Site, *arguments: str, before: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*before, sys.executable, "-m", "monitors.cli", "--log-level", "error", *arguments],
+        cwd=site.root, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+
+def test_a_file_that_cannot_be_read_is_red_and_the_others_load(
+    site: Site, debian_server: Server, use: Callable[[Target], None]
+) -> None:
+    """One line, the same in both; no traceback, a failed stage, and no second incident."""
+    site.target = debian_server.new_database()  # by TCP: the socket of the other one is a file, too
+    use(site.target)
+    site.put("a.csv")
+    site.put("b.csv").chmod(0)
+    site.put("c.csv", "a,b\n5,6\n")
+    (site.root / "landing/d.csv").symlink_to("gone.csv")
+    site.monitor()
+    look, load = (rampart(site, each, before=as_nobody()) for each in ("landing", "load"))
+    line = "!! ALERT: MOUNT FAILURE !! - landing: b.csv: Permission denied (and 1 more)"
+
+    assert [1, 1] == [look.returncode, load.returncode]
+    for done in (look, load):
+        assert [line] == [each for each in done.stderr.splitlines() if each.startswith("!!")]
+        assert "Traceback" not in done.stderr
+    assert ["a.csv", "c.csv"] == site.names()
+    assert "2 failed" in load.stdout
+    assert [("b.csv", "PermissionError"), ("d.csv", "FileNotFoundError")] == site.ask(
+        "select source, error_type from monitoring.pipeline_logs where status = 'failed' order by 1"
+    )
+    assert [("landing.web.mount",)] == site.ask(
+        "select check_id from monitoring.data_quality_metrics where failed_expectations > 0"
+    )
+
+
+def test_a_muted_landing_place_does_not_hide_what_cannot_be_loaded(
+    site: Site, connection: Connection
+) -> None:
+    """Then the load says it itself."""
+    (site.root / "landing").mkdir()
+    (site.root / "landing/a.csv").symlink_to("gone.csv")
+    migrate(connection)
+    until = NOON + timedelta(days=1)
+    History(connection, "dev").mute("landing.web.mount", until, "moving house", "ann")
+    connection.commit()
+    verdict = site.load()
+
+    assert 1 == verdict.exit_code
+    assert ["!! ALERT: LOAD FAILURE !!"] == [line.split(" - ")[0] for line in verdict.alerts]
+
+
+@pytest.mark.parametrize(
+    ("named", "why"), [("nofile.csv", "there is no such file"), ("landing", "it is a folder")]
+)
+def test_a_mistyped_file_is_a_usage_error(site: Site, named: str, why: str) -> None:
+    """One line, exit 2, nothing loaded of what was named with it, and nobody's alert."""
+    good = site.put("a.csv")
+    site.monitor()
+    done = rampart(site, "load", "web", str(good), named)
+    *log, last = done.stderr.splitlines()
+
+    assert (2, f"rampart: {named}: {why}; nothing was loaded") == (done.returncode, last)
+    assert "Traceback" not in done.stderr
+    failed = [json.loads(line) for line in log if '"level": "error"' in line]
+    assert [("stage failed", "UsageError", named)] == [
+        (each["message"], each["error_type"], each["source"]) for each in failed
+    ]
+    assert [] == site.names()
+    assert [] == site.ask("select check_id from monitoring.data_quality_metrics")
 
 
 # -------------------------------------------------------------------- S3

@@ -206,6 +206,7 @@ def test_an_unknown_feed_names_the_known_ones(tmp_path: Path) -> None:
         ("{min_files: 3, expect: 2}", "allowed is an `expect` of at least `min_files`, 3"),
         ("{settle: soon}", "found `soon`, allowed is a duration"),
         ("{sequence: day}", "allowed is a `moment` with %d for `landing.sequence: day`"),
+        ("{mount: soon}", "found `soon`, allowed is"),
         ("{newest: 1 day}", "unknown key; allowed: min_files, expect, window"),
     ],
 )
@@ -213,6 +214,16 @@ def test_a_wrong_landing_is_one_line(tmp_path: Path, landing: str, said: str) ->
     """Line, key, what was found, and what is allowed."""
     text = FEED.rstrip() + f"\n    landing: {landing}\n"
     (tmp_path / "rampart.yml").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/in/*.csv", "file:///mnt/share/*.csv"])
+def test_only_a_folder_can_be_a_mount(tmp_path: Path, url: str) -> None:
+    """Nobody mounts a URL."""
+    text = FEED.replace("landing/*.csv", url).rstrip() + "\n    landing: {mount: true}\n"
+    (tmp_path / "rampart.yml").write_text(text)
+    said = "allowed is a folder of this machine for `landing.mount: true`, and no URL"
     with pytest.raises(ConfigError, match=re.escape(said)):
         load_config(tmp_path)
 

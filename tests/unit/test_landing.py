@@ -66,20 +66,31 @@ def test_a_star_stays_in_its_folder(name: str, pattern: str, expected: bool) -> 
 
 
 def test_links_to_files_are_files_and_links_in_circles_end(put: Files) -> None:
-    """A `**` follows no link to a folder, and a link that leads nowhere is nothing."""
+    """A `**` follows no link to a folder; a link that leads nowhere cannot be read, and is told
+    only where its name is one that the pattern means."""
     root = put("in/a.csv", "elsewhere/b.csv")
     (root / "in/link.csv").symlink_to(root / "elsewhere/b.csv")
     (root / "in/dangling.csv").symlink_to(root / "gone")
+    (root / "in/dangling.txt").symlink_to(root / "gone")
     (root / "in/circle").symlink_to(root / "in")
+    readable = ["a.csv", "circle/a.csv", "circle/link.csv", "link.csv"]
 
-    assert ["a.csv", "link.csv"] == names_of("in/**/*.csv", root)
-    assert ["a.csv", "circle/a.csv", "circle/link.csv", "link.csv"] == names_of("in/*/*.csv", root)
+    def faults(path: str) -> dict[str, str | None]:
+        return {each.name: each.fault for each in list_place(path, root).files}
+
+    fault = f"a link to {root}/gone, which is not there"
+    assert {"a.csv": None, "dangling.csv": fault, "link.csv": None} == faults("in/**/*.csv")
+    assert dict.fromkeys(readable) | {"circle/dangling.csv": fault} == faults("in/*/*.csv")
 
 
 def test_what_cannot_be_listed_says_why(put: Files, tmp_path: Path) -> None:
     """A place that is not there, one that is a file, one of an unknown kind: no error is raised."""
     root = put("in/a.csv")
     absent = list_place("out/*.csv", root)
+    (root / "link").symlink_to(root / "gone")
+    for path, said in (("link/*.csv", "it"), ("link/sub/*.csv", "link")):
+        faults = list_place(path, root).faults
+        assert (f"{said} is a link to {root}/gone, which is not there",) == faults
 
     assert (True, ("it does not exist",)) == (absent.is_absent, absent.faults)
     assert ("Not a directory",) == list_place("in/a.csv/*.csv", root).faults
@@ -106,6 +117,27 @@ def test_a_folder_that_may_not_be_read_is_named_and_the_others_are_read(put: Fil
 
     assert ("closed: Permission denied",) == listing.faults
     assert ["a.csv"] == [each.name for each in listing.files]
+
+
+def test_a_mount_point_counts_at_the_folder_or_above_it(
+    put: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also behind a link; one that the project lies in says nothing of a share."""
+    root = put("share/in/a.csv", "project/in/b.csv")
+    project = root / "project"
+    (project / "link").symlink_to(root / "share/in")
+    # os.path.ismount is patched: which folders are mount points differs from machine to machine
+    points = {str(root), str(project)}
+    monkeypatch.setattr("os.path.ismount", lambda path: str(path) in points)
+    paths = ["in/*.csv", f"{root}/share/in/*.csv", "../share/in/*.csv", "link/*.csv"]
+
+    def listings() -> list[storage.Listing]:
+        return [list_place(path, project, mounted=True) for path in paths]
+
+    assert [((), ("nothing is mounted there",))] * 4 == [(x.files, x.faults) for x in listings()]
+    points.add(str(root / "share"))
+    assert [0, 1, 1, 1] == [len(each.files) for each in listings()]
+    assert 1 == len(list_place("in/*.csv", project).files), "nobody asked for a mount"
 
 
 def test_a_place_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ import structlog
 
 from monitors import log as logs
 from monitors.errors import Dropped, PipelineFailed, UsageError
+from monitors.warehouse.connection import connect
 from monitors.warehouse.target import Target
 from tests.conftest import ROOT
 
@@ -274,7 +275,8 @@ def test_configuring_twice_does_not_double_the_lines(stderr: Stderr) -> None:
 
 @pytest.fixture(scope="module")
 def real_log(tmp_path_factory: pytest.TempPathFactory, embedded_server: Any) -> Path:
-    """stderr of real loads, with dbt's plain lines between: drift, dead letters, a failure."""
+    """stderr of real loads, with dbt's plain lines between: drift, dead letters, a mistyped file, a
+    raw table that somebody has altered (which nobody foresees: it has a traceback)."""
     folder = tmp_path_factory.mktemp("logged")
     landing = folder / "landing"
     landing.mkdir()
@@ -286,7 +288,13 @@ def real_log(tmp_path_factory: pytest.TempPathFactory, embedded_server: Any) -> 
     target = embedded_server.new_database()
     env = {"PATH": "/usr/bin:/bin", "HOME": str(folder), **target.environment()}
     text = ""
-    for arguments in (["load"], ["load", "web", "none.csv"]):
+    late = landing / "3.csv"
+    for arguments in (["load"], ["load", "web", "none.csv"], ["load", "web", str(late)]):
+        if str(late) in arguments:
+            late.write_text("id,a\n3,4\n")
+            with connect(target) as connection:
+                connection.execute("alter table web_raw.rows add c int not null default 1")
+                connection.execute("alter table web_raw.rows alter c drop default")
         done = subprocess.run(
             [sys.executable, "-m", "monitors.cli", "--config", str(folder), *arguments],
             cwd=ROOT, env=env, capture_output=True, text=True, check=False,

@@ -19,11 +19,24 @@ select count(*)
 from monitoring.deliveries as deliveries
 where deliveries.feed = %(feed)s and deliveries.loaded_at >= %(since)s
 
--- landing_last_arrival --
--- When a feed was loaded last; null: never.
-select max(deliveries.loaded_at)
+-- landing_arrivals --
+-- How many deliveries of a feed there are, and when the last one was loaded; null: never any.
+select
+    count(*) as deliveries,
+    max(deliveries.loaded_at) as last_loaded_at
 from monitoring.deliveries as deliveries
 where deliveries.feed = %(feed)s
+
+-- landing_newest --
+-- The delivery whose name states the newest moment, or else its file time; never when it was loaded.
+select deliveries.extracted_at, deliveries.name
+from monitoring.deliveries as deliveries
+where
+    deliveries.feed = %(feed)s
+    and deliveries.extracted_at_from <> 'load'
+    and deliveries.extracted_at <= %(until)s
+order by deliveries.extracted_at desc, deliveries.sequence desc
+limit 1
 
 -- landing_contents --
 -- Deliveries that have the size of a file that waits: only those may have its content, too.
@@ -40,16 +53,17 @@ where
     deliveries.feed = %(feed)s
     and deliveries.extracted_at_from = 'name'
     and deliveries.admission <> 'refused'
+    and deliveries.extracted_at <= %(until)s
 
 -- landing_moments --
--- The moments that names of deliveries state, since a moment.
+-- The moments that names of deliveries state, from one moment to another.
 select distinct deliveries.extracted_at
 from monitoring.deliveries as deliveries
 where
     deliveries.feed = %(feed)s
     and deliveries.extracted_at_from = 'name'
     and deliveries.admission <> 'refused'
-    and deliveries.extracted_at >= %(since)s
+    and deliveries.extracted_at between %(since)s and %(until)s
 
 -- landing_open_refusals --
 -- Refused deliveries that nothing has answered yet, the oldest first. An answer is whatever was
