@@ -69,13 +69,14 @@ def list_letters(decision: str, as_json: bool, **chosen: Any) -> ExitCode:
 @as_json_option
 def show(letter: int, as_json: bool) -> ExitCode:
     """One dead letter: where it stood, why it is no row, its text."""
-    found, text = _office().show(letter)
+    office = _office()
+    found, text = office.show(letter)
     if as_json:
         from dataclasses import asdict
 
         click.echo(json_text(asdict(found) | {"content": text}))
         return ExitCode.OK
-    click.echo("\n".join(_letter_lines(found, text)))
+    click.echo("\n".join(_letter_lines(found, text, office.why_no_replay(found.feed))))
     return ExitCode.OK
 
 
@@ -140,7 +141,7 @@ def _table(found: list[LetterGroup], decision: str) -> list[str]:
     return [*lines, "", f"one of them:  rampart deadletters show {found[0].example}"]
 
 
-def _letter_lines(letter: Letter, text: str) -> list[str]:
+def _letter_lines(letter: Letter, text: str, no_replay: str | None) -> list[str]:
     where = f"record {letter.source_row}, line {letter.line}"
     if letter.source_partition is not None:
         where = f"partition {letter.source_partition}, offset {letter.source_offset}"
@@ -158,10 +159,11 @@ def _letter_lines(letter: Letter, text: str) -> list[str]:
     kept = "" if len(letter.content) == letter.content_bytes else ", its beginning is kept"
     lines += ["", f"{letter.content_bytes:,} bytes{kept}", printable(text[:SHOWN_CHARACTERS])]
     if letter.decision is None:
+        replay = f"rampart deadletters replay --letter {letter.dead_letter_id} --dry-run"
         lines += [
             "",
             "next",
-            f"  rampart deadletters replay --letter {letter.dead_letter_id} --dry-run",
+            f"  {no_replay or replay}",
             f'  rampart deadletters discard --letter {letter.dead_letter_id} --why "..."',
         ]
     return lines

@@ -84,7 +84,9 @@ class DataMonitor(Runner):
     def deliveries(
         self, feed: str | None = None, *, refused: bool = False, limit: int = 20
     ) -> list[dict[str, Any]]:
-        """What arrived, the newest first."""
+        """What arrived, the newest first. Raises ConfigError: there is no such feed or stream."""
+        if feed is not None:
+            self.config.arrival(feed)
         with connect(self.target) as connection:
             migrate(connection)
             store = Store(connection, self.run_context())

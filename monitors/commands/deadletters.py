@@ -140,7 +140,7 @@ class DeadLetterOffice(Runner):
     ) -> list[LetterOutcome]:
         outcomes: list[LetterOutcome] = []
         desk, after, number = DeadLetterDesk(store.connection), 0, 0
-        refusal = self._no_replay(feed)
+        refusal = self.why_no_replay(feed)
         while True:
             store.lock_feed(feed)
             letters = desk.open_letters(feed, selection, after, CHUNK)
@@ -155,7 +155,7 @@ class DeadLetterOffice(Runner):
             outcomes += self._replay_chunk(store, feed, letters, number, by, why)
             store.connection.rollback() if dry_run else store.connection.commit()
 
-    def _no_replay(self, name: str) -> str | None:
+    def why_no_replay(self, name: str) -> str | None:
         """Why the dead letters of a feed cannot be replayed at all."""
         if name not in self.config.arrivals:
             return "rampart.yml has no such feed or stream any more"

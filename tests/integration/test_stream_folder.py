@@ -413,3 +413,9 @@ def test_dead_letters_of_a_feed_of_files_can_be_replayed(site: Site) -> None:
     assert "replayed  lines: 1" in out
     assert "stays     cells: 1, its columns stand in the head of its file" in out
     assert site.numbers() == [1, 2, 3, 4]
+    (cell,) = site.ask("select dead_letter_id from monitoring.dead_letters where feed = 'cells'")
+    _code, shown = site.call("deadletters", "show", str(cell[0]))
+    assert "its columns stand in the head of its file" in shown
+    assert "deadletters replay" not in shown
+    with pytest.raises(RampartError, match=r"`wep` is not in"):
+        site.call("deliveries", "list", "wep")
