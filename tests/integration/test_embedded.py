@@ -58,9 +58,11 @@ def home_in(folder: Path) -> Path:
 
 
 def project_in(folder: Path) -> Path:
-    """The smallest project: nothing is configured."""
+    """The smallest project: no database is configured."""
     home_in(folder)
-    (folder / "rampart.yml").write_text("feeds: {}\n")
+    (folder / "rampart.yml").write_text(
+        "feeds: {web: {table: web_raw.rows, format: csv, path: 'in/*.csv', required: false}}\n"
+    )
     (folder / "dbt_project.yml").write_text("name: p\nprofile: rampart\n")
     return folder
 

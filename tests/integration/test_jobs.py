@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from monitors import DataMonitor, job
+from monitors import job
 from monitors.commands.journal import Journal, spool_folder, take_in_spool
+from monitors.commands.purge import Cleaner
 from monitors.store.journal import RunRecord, StageRecord, put_record
 from monitors.store.migrate import migrate
 from monitors.warehouse.connection import Connection, connect
@@ -247,8 +248,8 @@ def test_a_job_runs_while_the_warehouse_is_away(desk: Desk) -> None:
     assert "nightly: the record of this run is not in the warehouse: cannot connect" in done.stderr
     (file,) = spool_folder(desk.root).iterdir()
     assert "succeeded" == json.loads(file.read_text())["stages"][0]["status"]
-    DataMonitor(desk.root).load()
-    assert [("exec", 0), ("load", 0)] == desk.ask(
+    Cleaner(desk.root).purge()
+    assert [("exec", 0), ("purge", 0)] == desk.ask(
         "select command, exit_code from monitoring.runs order by started_at"
     )
     assert [("nightly", "succeeded", 4)] == desk.stages("pipeline_name, status, rows_written")
@@ -258,7 +259,7 @@ def test_a_job_runs_while_the_warehouse_is_away(desk: Desk) -> None:
 def test_a_job_that_was_killed_while_the_warehouse_was_away_is_known(desk: Desk) -> None:
     """Its start was kept, so that its silence is seen."""
     _kill_in_mid_job(desk, **AWAY)
-    DataMonitor(desk.root).load()
+    Cleaner(desk.root).purge()
 
     assert [("nightly", "started", None)] == desk.stages()
 
@@ -521,7 +522,7 @@ def test_a_failed_job_is_an_incident_until_it_works(desk: Desk) -> None:
 def test_a_failure_of_which_the_warehouse_hears_late_is_an_incident_too(desk: Desk) -> None:
     """What waited in the spool is told by the command that takes it in."""
     desk.exec(script="raise SystemExit(3)", **AWAY)
-    DataMonitor(desk.root).load()
+    Cleaner(desk.root).purge()
 
     assert [("job_failure", "high", "open")] == incidents(desk)
 
