@@ -323,7 +323,8 @@ SEEDS = [
                           "when is_withdrown then"), scan),
     Seed("empty marts", "data_quality_failure", r"arrival.conservation.*\(clickstream\) lost",
          sql("truncate facts.fact_orders", "truncate facts.fact_events"), scan),
-    Seed("unreadable checks", "job_failure", "job.scan.*leases.yml",
+    Seed("unreadable checks", "monitoring_failure",
+         "checks_file.leases: .*leases.yml:2: not valid YAML",
          lambda s: (s.project / "monitors/checks/leases.yml").write_text("checks for x: [\n"),
          only("scan")),
     # jobs
