@@ -43,6 +43,17 @@ class Status(str, Enum):
         return list(Status).index(self)
 
 
+OF_A_CLAIM = {
+    "error": "could not be evaluated",
+    "fail": "does not hold",
+    "missing": "did not report",
+    "blocked": "was not looked at",
+    "warn": "holds, but not comfortably",
+    "blind": "could not have failed",
+}
+"""{status, or blocked: what is said before the claim}. Of pass nothing: the claim holds."""
+
+
 class Layer(str, Enum):
     """Where the data of a check live."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitors.alert.topics import kind_of
-from monitors.results import CheckResult, Status, number_text
+from monitors.results import OF_A_CLAIM, CheckResult, Status, number_text
 
 _DEFAULT_MATTERS = "Whoever reads {dataset} may draw the wrong conclusion."
 _DEFAULT_DO = "See docs/checks.md, then run the check's query by hand: rampart db psql"
@@ -36,8 +36,9 @@ def explain(result: CheckResult, since: tuple[datetime, str] | None, now: dateti
     do = attributes.get("do") or _DEFAULT_DO
     if result.status is Status.ERROR and result.suite_name != "dbt":
         matters, do = _NOBODY_LOOKED, _MEND_THE_CHECK
+    claim = f"{OF_A_CLAIM[result.status.value]}: {result.check_name}"
     return [
-        f"{result.check_name}: {result.message} [{result.status.value}, {result.severity.value}]",
+        f"{claim}; {result.message} [{result.status.value}, {result.severity.value}]",
         f"since  {_since(since, now)}",
         f"rows   {rows_text(result) or 'not counted by this check'}",
         f"why    {' '.join(str(matters).split())}",

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from monitors.results import OF_A_CLAIM
 from monitors.store.pages import CheckNow
-
-VERDICTS = {
-    "error": "could not be evaluated",
-    "fail": "does not hold",
-    "missing": "did not report",
-    "blocked": "was not looked at",
-    "warn": "holds, but not comfortably",
-    "blind": "could not have failed",
-}
-"""{status, or blocked: what is said before the claim}. Of pass nothing: the claim holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +30,4 @@ class Claimed:
 def claimed(check: CheckNow, word: str, because: str = "") -> Claimed:
     """`word`: what the check is shown as. A muted check is said to be what it is."""
     said = check.status if word == "muted" else word
-    return Claimed(word, VERDICTS.get(said, ""), check.check_name, check.message, because)
+    return Claimed(word, OF_A_CLAIM.get(said, ""), check.check_name, check.message, because)

@@ -25,8 +25,9 @@ def test_a_check_that_could_not_be_evaluated_is_what_has_to_be_mended() -> None:
 
 
 def test_a_failure_says_what_its_author_wrote() -> None:
-    """Five lines; the last says what to do."""
+    """Five lines; the first never reads as if the claim held, the last says what to do."""
     lines = told(Status.FAIL, matters="Revenue is understated.", do="Ask the shop.")
 
+    assert "does not hold: b holds; m=1 (max 0) [fail, " in lines[0]
     assert ["why    Revenue is understated.", "do     Ask the shop."] == lines[-2:]
     assert 5 == len(lines)
