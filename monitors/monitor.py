@@ -6,16 +6,12 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monitors import log as logs
 from monitors.alert.lines import alert_line
-from monitors.commands.audit import audit_tables
 from monitors.commands.build import build_models, skip_build
-from monitors.commands.landing import show_landing
-from monitors.commands.load import ProgressFactory, load_feeds
 from monitors.commands.record import job_result, record_jobs
-from monitors.commands.report import make_report
 from monitors.commands.runner import Runner
 from monitors.commands.scan import scan_checks
 from monitors.commands.volumes import recount_volumes
@@ -27,6 +23,10 @@ from monitors.store.postgres import Store
 from monitors.verdict import FeedLoad, Verdict
 from monitors.warehouse.connection import connect
 
+if TYPE_CHECKING:
+    from monitors.commands.load import ProgressFactory
+
+# a command imports what it does when it does it: a scan has to start fast
 log = logs.get_logger("Monitor")
 
 
@@ -43,11 +43,15 @@ class DataMonitor(Runner):
 
         Raises UsageError when there is no feed, or none of that name.
         """
+        from monitors.commands.load import load_feeds
+
         names = self._feeds(feed)
         return self._watched("load", lambda store: load_feeds(self, store, names, paths, progress))
 
     def landing(self, feed: str | None = None) -> Verdict:
         """What lies where one feed lands, or all; nothing is loaded and nothing recorded."""
+        from monitors.commands.landing import show_landing
+
         return show_landing(self, self._feeds(feed))
 
     def build(self, select: Sequence[str] = (), *, full_refresh: bool = False) -> Verdict:
@@ -75,6 +79,8 @@ class DataMonitor(Runner):
 
     def audit(self, select: Sequence[str] = ()) -> Verdict:
         """Every dbt test over whole tables; a build tests what is new."""
+        from monitors.commands.audit import audit_tables
+
         return self._watched("audit", lambda store: audit_tables(self, store, select))
 
     def run(self, progress: ProgressFactory | None = None) -> Verdict:
@@ -123,6 +129,8 @@ class DataMonitor(Runner):
         return self.recorded(command, lambda store: watched(self, store, command, job))
 
     def _run(self, store: Store, progress: ProgressFactory | None) -> Verdict:
+        from monitors.commands.load import load_feeds
+
         verdict = load_feeds(self, store, list(self.config.feeds), (), progress)
         stops = [(why, each.stopped_by) for each in verdict.loads if (why := each.stops)]
         if stops and self.config.run.on_red_landing == "stop":
@@ -146,6 +154,8 @@ class DataMonitor(Runner):
         if path is None:
             return verdict
         try:
+            from monitors.commands.report import make_report
+
             with logs.stage(log, "report", file=str(path)) as metrics:
                 written = make_report(self.config, self.target, self.now(), path)
                 metrics.update(bytes=written.size, datasets=written.datasets)

@@ -11,7 +11,7 @@ import psycopg
 from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
 from monitors.commands.dbt_results import build_source, results_of_run
-from monitors.commands.load import prepare_feeds
+from monitors.commands.feeds import prepare_feeds
 from monitors.commands.record import record_results
 from monitors.commands.runner import Runner, milliseconds
 from monitors.errors import ExitCode, ModelsError

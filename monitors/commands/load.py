@@ -15,9 +15,9 @@ from monitors import log as logs
 from monitors.alert.lines import alert_line, result_line
 from monitors.arrival.landing import Look, with_load
 from monitors.arrival.loader import Loaded, load_file, moment_in_name
-from monitors.arrival.raw import ensure_table
 from monitors.arrival.storage import LandedFile, has_changed, landed
 from monitors.commands.admission import admission_of, refusal_lines
+from monitors.commands.feeds import prepare_feeds
 from monitors.commands.landing import look_at
 from monitors.commands.record import job_result, record_jobs, record_results
 from monitors.commands.runner import Runner
@@ -93,14 +93,6 @@ def _no_file(path: Path) -> str | None:
     except OSError:
         return None
     return "it is a folder" if S_ISDIR(mode) else None
-
-
-def prepare_feeds(runner: Runner, store: Store) -> None:
-    """Settings that SQL reads, and a raw table for every feed, so that dbt can always build."""
-    for name, feed in runner.config.arrivals.items():
-        store.register_feed(name, feed, runner.config.calendar_of(name))
-        ensure_table(store.connection, feed)
-    store.connection.commit()
 
 
 def _load_feed(

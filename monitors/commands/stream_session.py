@@ -7,9 +7,9 @@ from contextlib import suppress
 import psycopg
 
 from monitors import log as logs
+from monitors.commands.feeds import prepare_feeds
 from monitors.commands.job_verdicts import teller
 from monitors.commands.journal import take_in_spool
-from monitors.commands.load import prepare_feeds
 from monitors.commands.notify import send_due
 from monitors.commands.record import job_result, record_jobs
 from monitors.commands.runner import Runner

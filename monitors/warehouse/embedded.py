@@ -25,8 +25,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
-
 from monitors.errors import EmbeddedPostgresError
 from monitors.log import get_logger
 from monitors.warehouse.target import Target
@@ -175,6 +173,8 @@ class EmbeddedPostgres:
         staged.rename(self.data)
 
     def _start_server(self) -> None:
+        from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
         if self.sockets != self.data:
             self._make_private(self.sockets)
         # A server that was just killed still looks alive for a moment: try again, do not give up.

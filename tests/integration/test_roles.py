@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from monitors.commands.load import prepare_feeds
+from monitors.commands.feeds import prepare_feeds
 from monitors.commands.runner import Runner
 from monitors.errors import UsageError
 from monitors.store.migrate import migrate
