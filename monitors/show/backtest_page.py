@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from monitors.results import number_text
 from monitors.show.backtest_text import (
@@ -21,6 +21,7 @@ from monitors.show.backtest_text import (
     percent_text,
     rate_text,
 )
+from monitors.show.templating import new_environment
 
 Object = Mapping[str, Any]
 Point = tuple[float, float]
@@ -52,13 +53,7 @@ def page_of(report: Object) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("monitors.show"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = new_environment()
     environment.filters |= {
         "number": number_text, "rate": rate_text, "percent": percent_text, "delay": delay_text,
     }  # fmt: skip

@@ -14,13 +14,14 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from monitors.results import Layer, bounds_text, number_text
 from monitors.show import page_charts
 from monitors.show.page_state import DatasetRow, counts_text
 from monitors.show.page_views import DatasetView, Facts, IncidentView
+from monitors.show.templating import new_environment
 from monitors.store.pages import RED, WORDS, CheckNow, FeedRun, RunNow
 
 FILTERS = ("q", "state", "owner", "layer")
@@ -199,14 +200,8 @@ def _sha256(name: str) -> str:
 
 @cache
 def templates() -> Environment:
-    """Everything is escaped; an unknown name is an error."""
-    found = Environment(
-        loader=PackageLoader("monitors.show"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """With what the templates of the page call."""
+    found = new_environment()
     found.filters |= {
         "iso": lambda moment: moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "utc": lambda moment: f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC",
